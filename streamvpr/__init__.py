@@ -1,0 +1,64 @@
+"""Have I been here before? Visual place recognition for live video.
+
+The parts of the command line under the same names, usable without it:
+
+    async for closure in streamvpr.run("flight.mp4", fps=2):
+        print(closure.query_time, closure.match_time, closure.inliers)
+"""
+
+__version__ = "0.1.0"
+
+from streamvpr.config import MatchOptions, RunOptions
+from streamvpr.database import PlaceDatabase
+from streamvpr.embedding import Embedder, ModelCard, find_model, list_models, open_embedder
+from streamvpr.errors import (
+    ConfigError,
+    ModelError,
+    SourceError,
+    SourceLost,
+    SourceOpenError,
+    StoreError,
+    StreamVPRError,
+)
+from streamvpr.evaluation import Scores, evaluate
+from streamvpr.frames import Candidate, Decision, Features, Frame, Place, Verdict, Verification
+from streamvpr.library import decide, match, run
+from streamvpr.records import LoopClosure, Query
+from streamvpr.sources import open_source
+from streamvpr.verification import FeatureExtractor, Verifier
+
+__all__ = [
+    "Candidate",
+    "ConfigError",
+    "Decision",
+    "Embedder",
+    "FeatureExtractor",
+    "Features",
+    "Frame",
+    "LoopClosure",
+    "MatchOptions",
+    "ModelCard",
+    "ModelError",
+    "Place",
+    "PlaceDatabase",
+    "Query",
+    "RunOptions",
+    "Scores",
+    "SourceError",
+    "SourceLost",
+    "SourceOpenError",
+    "StoreError",
+    "StreamVPRError",
+    "Verdict",
+    "Verification",
+    "Verifier",
+    "__version__",
+    "decide",
+    "evaluate",
+    "find_model",
+    "list_models",
+    "match",
+    "open_embedder",
+    "open_source",
+    "run",
+]

@@ -1,0 +1,242 @@
+"""The command line: the only owner of standard output, logging and exit codes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import cyclopts
+from cyclopts import App, Parameter
+from cyclopts.config import Dict, Env
+from rich.console import Console
+
+from streamvpr import __version__
+from streamvpr.config import MatchOptions, RunOptions
+from streamvpr.errors import ConfigError, StoreError, StreamVPRError
+from streamvpr.execution import INTERRUPTED, discard_output, execute
+from streamvpr.session import open_offline, open_online
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+logger = logging.getLogger(__name__)
+console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+
+class LogLevel(StrEnum):
+    """Least severity that goes to stderr."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+app = App(
+    name="streamvpr",
+    version=__version__,
+    help="Have I been here before? Verified loop closures from video, as JSON lines.",
+    help_format="plaintext",
+)
+
+SourceArgument = Annotated[
+    str, Parameter(help="A video file or a folder of images; NAME=SOURCE names the stream.")
+]
+JsonFlag = Annotated[bool, Parameter(name="--json", help="JSON for machines.", negative=())]
+
+
+@app.command
+def run(
+    *sources: SourceArgument,
+    options: Annotated[RunOptions | None, Parameter(name="*")] = None,
+) -> int:
+    """Online: each frame against the past only."""
+    chosen = options or RunOptions()
+    return execute(
+        lambda sinks: open_online(list(sources), chosen, sinks),
+        chosen,
+        console,
+        progress=logger.isEnabledFor(logging.INFO),
+    )
+
+
+@app.command
+def match(
+    database: SourceArgument,
+    query: SourceArgument,
+    /,
+    *,
+    options: Annotated[MatchOptions | None, Parameter(name="*")] = None,
+) -> int:
+    """Offline: each frame of QUERY against all of DATABASE."""
+    chosen = options or MatchOptions()
+    return execute(
+        lambda sinks: open_offline(database, query, chosen, sinks),
+        chosen,
+        console,
+        progress=logger.isEnabledFor(logging.INFO),
+    )
+
+
+@app.command(name="eval")
+def evaluate(
+    records: Annotated[str, Parameter(help="Output of --records queries; - is standard input.")],
+    /,
+    *,
+    ground_truth: Annotated[Path, Parameter(help="CSV with query_idx,match_idx: right pairs.")],
+    exclude: Annotated[
+        int | None, Parameter(help="Only pairs with query_idx - match_idx > N count.")
+    ] = None,
+    stream: Annotated[str | None, Parameter(help="Score this stream only.")] = None,
+    plot: Annotated[Path | None, Parameter(help="Draw the precision-recall curve there.")] = None,
+) -> int:
+    """Score records against ground truth: recall@1, average precision and more, as JSON."""
+    from streamvpr import evaluation
+
+    queries = evaluation.read_queries(_lines(records), stream=stream)
+    positives = evaluation.read_positives(ground_truth, exclude=exclude)
+    scores = evaluation.evaluate(queries, positives)
+    if plot is not None:
+        from streamvpr.sinks.plot import draw_precision_recall
+
+        curve = evaluation.precision_recall_curve(queries, positives)
+        draw_precision_recall(curve, scores, plot)
+    _print(json.dumps(scores.as_json()))
+    return 0
+
+
+@app.command
+def models(*, as_json: JsonFlag = False) -> int:
+    """What models are here, what they cost on this machine, where they came from."""
+    from streamvpr import inventory
+
+    entries = inventory.take()
+    _print(inventory.as_json(entries) if as_json else inventory.as_text(entries))
+    return 0
+
+
+@app.command
+def doctor(*, as_json: JsonFlag = False) -> int:
+    """What works on this machine, proved by running it."""
+    from streamvpr import doctor as clinic
+
+    checks = clinic.examine()
+    _print(clinic.as_json(checks) if as_json else clinic.as_text(checks))
+    return clinic.exit_code(checks)
+
+
+@app.command
+def demo(
+    *,
+    output_dir: Annotated[Path, Parameter(help="Where the video and the pictures go.")] = Path(
+        "streamvpr-demo"
+    ),
+) -> int:
+    """Make a short flight that comes back, and find its loop closures."""
+    from streamvpr import demo as flight
+
+    return flight.run_demo(output_dir, console)
+
+
+@app.meta.default
+def launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    config: Annotated[Path | None, Parameter(help="TOML file with any of the options.")] = None,
+    log_level: Annotated[
+        LogLevel | None, Parameter(help="Least severity of what goes to stderr. Default: info.")
+    ] = None,
+    quiet: Annotated[bool | None, Parameter(help="Only errors go to stderr.", negative=())] = None,
+) -> int:
+    """Set up logging and settings, then run the command."""
+    settings = {} if config is None else _read_settings(config)
+    _set_up_logging(
+        log_level or settings.pop("log-level", None) or LogLevel.INFO,
+        quiet=settings.pop("quiet", False) if quiet is None else quiet,
+    )
+    # The first found wins: variables before the file; flags come before both.
+    app.config = (
+        Env("STREAMVPR_", command=False),
+        Dict(settings, source=str(config), use_commands_as_keys=False),
+    )
+    command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
+    code = command(*bound.args, **bound.kwargs)
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """Entry point of the `streamvpr` command."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run a command line and say on stderr, in one line, what was wrong; the exit code."""
+    app.meta.config = (Env("STREAMVPR_", command=False),)
+    try:
+        code = app.meta(arguments, exit_on_error=False, print_error=False)
+    except cyclopts.CycloptsError as error:
+        return _report(ConfigError(str(error)))
+    except StreamVPRError as error:
+        return _report(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _report(error: StreamVPRError) -> int:
+    console.print(f"streamvpr: error: {' '.join(str(error).split())}")
+    return error.exit_code
+
+
+def _set_up_logging(level: str, *, quiet: bool) -> None:
+    names = [known.value for known in LogLevel]
+    if level not in names:
+        raise ConfigError(f"log-level {level!r} is none of {', '.join(names)}")
+    root = logging.getLogger("streamvpr")
+    root.setLevel(logging.ERROR if quiet else level.upper())
+    root.handlers = [_ConsoleHandler()]
+    root.propagate = False
+
+
+class _ConsoleHandler(logging.Handler):
+    """Log lines on stderr, above the progress bar where there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
+        console.print(f"streamvpr: {level}{record.getMessage()}")
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    """The keys of a TOML file as options write them. Raises ConfigError."""
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read --config {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--config {path} is no TOML: {error}") from error
+    return {key.replace("_", "-"): value for key, value in settings.items()}
+
+
+def _lines(source: str) -> Iterable[str]:
+    """The lines of a text file, or of standard input for `-`. Raises StoreError."""
+    if source == "-":
+        return sys.stdin
+    try:
+        return Path(source).read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise StoreError(f"cannot read {source}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise StoreError(f"{source} is no text: {error}") from error
+
+
+def _print(text: str) -> None:
+    """Write to standard output; a reader that has gone is no error."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_output()

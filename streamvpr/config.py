@@ -1,0 +1,239 @@
+"""Every option, declared once: flags, TOML keys, environment variables and docs come from here.
+
+An option `exclude_recent` is the flag --exclude-recent (or --exclude_recent), the TOML key
+`exclude-recent` (or `exclude_recent`) and the variable STREAMVPR_EXCLUDE_RECENT.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from streamvpr.errors import ConfigError
+from streamvpr.sampler import Exclusion
+
+DEFAULT_EXCLUDE_RECENT = 30
+
+
+class Device(StrEnum):
+    """What runs the model."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    TENSORRT = "tensorrt"
+
+
+class Records(StrEnum):
+    """Which records go to standard output."""
+
+    LOOPS = "loops"
+    QUERIES = "queries"
+    ALL = "all"
+
+
+def _number(
+    low: float | None = None, high: float | None = None, *, above: float | None = None
+) -> Any:
+    """A cyclopts validator of a finite number within bounds."""
+
+    def validate(_: type, value: float | None) -> None:
+        if value is None:
+            return
+        if not math.isfinite(value):
+            raise ValueError("Must be a finite number.")
+        if above is not None and value <= above:
+            raise ValueError(f"Must be more than {above}.")
+        if low is not None and value < low:
+            raise ValueError(f"Must be {low} or more.")
+        if high is not None and value > high:
+            raise ValueError(f"Must be {high} or less.")
+
+    return validate
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds, or [HH:]MM:SS[.fraction] as ffmpeg takes them. Raises ValueError."""
+    parts = [float(part) for part in text.split(":")]
+    if len(parts) > 3 or any(part < 0 or not math.isfinite(part) for part in parts):
+        raise ValueError(text)
+    seconds = 0.0
+    for part in parts:
+        seconds = seconds * 60 + part
+    return seconds
+
+
+def _seconds(_: type, tokens: Any) -> float:
+    text = str(tokens[0].value)
+    try:
+        return parse_seconds(text)
+    except ValueError:
+        raise ValueError(f'"{text}" is no time; write seconds or HH:MM:SS') from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecognitionOptions:
+    """What `run` and `match` have in common."""
+
+    model: Annotated[
+        str | None,
+        Parameter(help="Name from `streamvpr models`, or path to .onnx. Default: the bundled one."),
+    ] = None
+    device: Annotated[
+        Device, Parameter(help="Where the model runs. Anything but auto fails where it cannot.")
+    ] = Device.AUTO
+    threads: Annotated[
+        int,
+        Parameter(help="CPU threads of the model; 0 for all cores.", validator=_number(0, 1024)),
+    ] = 0
+    batch_size: Annotated[
+        int,
+        Parameter(
+            help="Most frames in one run of the model. Never changes what is printed.",
+            validator=_number(1, 1024),
+        ),
+    ] = 8
+    fps: Annotated[
+        float | None,
+        Parameter(
+            help="Frames a second of stream time that are processed; 0 is every frame. "
+            "Default: 2 for video, 0 for image folders.",
+            validator=_number(0),
+        ),
+    ] = None
+    start: Annotated[
+        float,
+        Parameter(help="Skip this much of the beginning: seconds or HH:MM:SS.", converter=_seconds),
+    ] = 0.0
+    duration: Annotated[
+        float | None,
+        Parameter(
+            help="Process only this much: seconds or HH:MM:SS.",
+            converter=_seconds,
+            validator=_number(above=0),
+        ),
+    ] = None
+    video_stream: Annotated[
+        int | None,
+        Parameter(
+            help="Index of the video track, as ffprobe counts. Default: FFmpeg's best.",
+            validator=_number(0),
+        ),
+    ] = None
+    sim_threshold: Annotated[
+        float | None,
+        Parameter(
+            help="Least cosine similarity of a candidate. Default: from the model's card.",
+            validator=_number(-1, 1),
+        ),
+    ] = None
+    top_k: Annotated[
+        int,
+        Parameter(
+            help="Candidates that reach the verifier, distinct in time.", validator=_number(1, 1000)
+        ),
+    ] = 5
+    capacity: Annotated[
+        int,
+        Parameter(
+            help="Places kept per stream, the oldest evicted; memory is bounded by it.",
+            validator=_number(1, 10_000_000),
+        ),
+    ] = 20_000
+    verify_geom: Annotated[bool, Parameter(help="Verify candidates by ORB and a homography.")] = (
+        True
+    )
+    min_inliers: Annotated[
+        int, Parameter(help="Least inliers of a verified match.", validator=_number(4))
+    ] = 20
+    reproj_thresh: Annotated[
+        float,
+        Parameter(
+            help="Most reprojection error of an inlier, in pixels of the picture shrunk to 640.",
+            validator=_number(above=0),
+        ),
+    ] = 3.0
+    records: Annotated[
+        Records,
+        Parameter(
+            help="loops: closures. queries: one record for every processed frame. all: both."
+        ),
+    ] = Records.LOOPS
+    output_dir: Annotated[
+        Path | None,
+        Parameter(
+            help="Also write loop_closures.json, matches/, similarity_plot.png and run.toml there."
+        ),
+    ] = None
+    seed: Annotated[
+        int,
+        Parameter(
+            help="Everything random repeats with it: same input, same output, byte for byte.",
+            validator=_number(0, 2**31 - 1),
+        ),
+    ] = 0
+
+    def effective(self) -> dict[str, Any]:
+        """Settings as TOML takes them, those that are None left out."""
+        plain = {key.replace("_", "-"): value for key, value in asdict(self).items()}
+        return {key: _toml_value(v) for key, v in plain.items() if v is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(RecognitionOptions):
+    """Online: each frame against the past only."""
+
+    exclude_recent: Annotated[
+        int | None,
+        Parameter(
+            help="The newest N processed frames can't match. "
+            f"Default: {DEFAULT_EXCLUDE_RECENT}, or 0 with --exclude-seconds.",
+            validator=_number(0),
+        ),
+    ] = None
+    min_loop_gap: Annotated[
+        int, Parameter(help="Least query_idx - match_idx.", validator=_number(0))
+    ] = 0
+    exclude_seconds: Annotated[
+        float | None,
+        Parameter(help="The same in seconds of stream time.", validator=_number(0)),
+    ] = None
+    concat: Annotated[
+        bool,
+        Parameter(help="The sources are the files of one recording: one stream, one clock."),
+    ] = False
+
+    def exclusion(self) -> Exclusion:
+        """The one exclusion that the options amount to."""
+        recent = self.exclude_recent
+        if recent is None:
+            recent = DEFAULT_EXCLUDE_RECENT if self.exclude_seconds is None else 0
+        return Exclusion(gap=max(recent + 1, self.min_loop_gap), seconds=self.exclude_seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchOptions(RecognitionOptions):
+    """Offline: each query frame against a fixed database."""
+
+    output_dir: Annotated[
+        Path | None,
+        Parameter(help="Where loop_closures.json, matches/, similarity_plot.png, run.toml go."),
+    ] = Path("outputs")
+
+
+def require_clock(options: RunOptions, *, source: str, has_clock: bool) -> None:
+    """Raise ConfigError where an option needs stream time and the source has none."""
+    if options.exclude_seconds is not None and not has_clock:
+        raise ConfigError(
+            f"--exclude-seconds {options.exclude_seconds:g}: {source} is a folder of images and "
+            "has no stream time; use --exclude-recent"
+        )
+
+
+def _toml_value(value: Any) -> Any:
+    return str(value) if isinstance(value, Path | StrEnum) else value

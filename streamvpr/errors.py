@@ -1,0 +1,64 @@
+"""Everything that can go wrong for a reason outside the program.
+
+    StreamVPRError
+    ├─ ConfigError      a bad option, setting or missing extra           exit 2
+    ├─ ModelError       a model or device that cannot be used            exit 3
+    ├─ SourceError      a source; carries `.url` without its password    exit 4
+    │  ├─ SourceOpenError   it could not be opened
+    │  └─ SourceLost        it was open and is gone
+    ├─ StoreError       a map or an output that cannot be read or written  exit 5
+    └─ OutputClosed     whoever read the output has gone, as `head` does  exit 0
+
+A message says what failed, with which value, and what to do, in one line. Library code raises these
+and neither prints nor exits; `streamvpr.cli` turns them into a line on stderr and an exit code.
+"""
+
+from typing import ClassVar
+
+
+class StreamVPRError(Exception):
+    """Base of all errors that a user can cause and mend."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(StreamVPRError):
+    """An option or setting that cannot be, or an extra that is not installed."""
+
+    exit_code = 2
+
+
+class ModelError(StreamVPRError):
+    """A model that is missing, broken or does not fit, or a device that cannot run it."""
+
+    exit_code = 3
+
+
+class SourceError(StreamVPRError):
+    """A source that cannot be used. `url` is safe to print: its password is `***`."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, url: str) -> None:
+        super().__init__(message)
+        self.url = url
+
+
+class SourceOpenError(SourceError):
+    """A source that could not be opened."""
+
+
+class SourceLost(SourceError):
+    """A source that was open and cannot be read any further."""
+
+
+class StoreError(StreamVPRError):
+    """A map or an output that cannot be read or written."""
+
+    exit_code = 5
+
+
+class OutputClosed(StreamVPRError):
+    """Whoever read the output has gone: a reason to stop, quietly."""
+
+    exit_code = 0

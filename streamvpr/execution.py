@@ -1,0 +1,106 @@
+"""Running a session as a program does: signals, progress, summary, exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from streamvpr.errors import OutputClosed
+from streamvpr.sinks import JsonLinesSink, Sink
+from streamvpr.sinks.progress import OutputBesideProgress, ProgressSink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from streamvpr.config import RecognitionOptions
+    from streamvpr.session import Session
+
+logger = logging.getLogger(__name__)
+
+INTERRUPTED = 130
+# How long a second Ctrl-C waits for outputs to be finished before it ends the process.
+FORCED_EXIT_SECONDS = 3.0
+
+
+def execute(
+    open_session: Callable[[list[Sink]], Session],
+    options: RecognitionOptions,
+    console: Console,
+    *,
+    progress: bool,
+) -> int:
+    """Run a session with its records on standard output; the exit code.
+
+    The first SIGINT or SIGTERM drains and stops, the second SIGINT cancels. Raises StreamVPRError.
+    """
+    output = sys.stdout.buffer
+    bars = ProgressSink(console) if progress and console.is_terminal else None
+    beside = bars is not None and sys.stdout.isatty()
+    stream = OutputBesideProgress(output, bars) if beside and bars is not None else output
+    sinks: list[Sink] = [JsonLinesSink(stream, options.records)]
+    if bars is not None:
+        sinks.append(bars)
+    session = open_session(sinks)
+    if bars is not None:
+        bars.follow(session.streams)
+    try:
+        code = asyncio.run(_run(session))
+    except OutputClosed:
+        discard_output()
+        code = 0
+    finally:
+        logger.info("%s", session.summary())
+    return code
+
+
+async def _run(session: Session) -> int:
+    task = asyncio.ensure_future(session.run())
+    with _signals(session, task):
+        try:
+            await task
+        except asyncio.CancelledError:
+            return INTERRUPTED
+    return 0
+
+
+@contextlib.contextmanager
+def _signals(session: Session, task: asyncio.Future[None]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    interrupts = 0
+
+    def on_signal(number: signal.Signals) -> None:
+        nonlocal interrupts
+        interrupts += 1
+        if interrupts == 1 or number != signal.SIGINT:
+            logger.info("%s: finishing what was read; Ctrl-C again ends at once", number.name)
+            session.stop()
+            return
+        # A thread inside the model or the decoder cannot be cancelled; it gets this long.
+        timer = threading.Timer(FORCED_EXIT_SECONDS, os._exit, (INTERRUPTED,))
+        timer.daemon = True
+        timer.start()
+        task.cancel()
+
+    handled = (signal.SIGINT, signal.SIGTERM)
+    for number in handled:
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        yield
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)
+
+
+def discard_output() -> None:
+    """Point standard output nowhere, so that flushing it at exit cannot fail again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,0 +1,169 @@
+"""What travels through the pipeline: frozen, slotted values with shapes and units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Descriptor = NDArray[np.float32]
+    Image = NDArray[np.uint8]
+    Homography = NDArray[np.float64]
+
+
+class Picture(Protocol):
+    """A decoded picture that makes the array asked for straight from its own planes.
+
+    `width` and `height` are those of the upright picture, in source pixels: a rotation that the
+    file's metadata asks for is already counted in.
+    """
+
+    @property
+    def width(self) -> int:
+        """Width of the upright picture in source pixels."""
+
+    @property
+    def height(self) -> int:
+        """Height of the upright picture in source pixels."""
+
+    def rgb(self, width: int, height: int) -> Image:
+        """The whole picture stretched to (height, width, 3), uint8 RGB."""
+
+    def gray(self, width: int, height: int) -> Image:
+        """The luma of the whole picture stretched to (height, width), uint8, 0 to 255."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One decoded frame of a source."""
+
+    time: float | None
+    """Seconds of stream time, strictly increasing; None where the source has no clock."""
+    path: str
+    """The image, the video, or the URL without its password."""
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Keyframe:
+    """A frame that the sampler chose, in the forms that the later stages need."""
+
+    stream: str
+    index: int
+    """Index among the processed frames of its stream, from 0."""
+    time: float | None
+    path: str
+    width: int
+    height: int
+    """Size of the upright source picture in pixels."""
+    same_view_as: int | None = None
+    """Index of the place whose view this frame still shows; such a frame has no arrays."""
+    model_input: Image | None = None
+    """(H, W, 3) uint8 RGB of the model's input size."""
+    gray: Image | None = None
+    """(h, w) uint8 luma for local features; None where geometry is off."""
+    thumbnail: bytes | None = None
+    """JPEG of the picture; None where no previews are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Local features of one keyframe."""
+
+    points: NDArray[np.float32]
+    """(N, 2) x, y in source pixels."""
+    descriptors: Image
+    """(N, 32) uint8, 256 bits each."""
+    scale: float
+    """Source pixels per pixel of the image in which the features were found."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that a place keeps for them."""
+        return int(self.points.nbytes + self.descriptors.nbytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A keyframe with what was computed from it."""
+
+    keyframe: Keyframe
+    descriptor: Descriptor | None
+    """(D,) float32 of length 1; None for a frame that shows a view already kept."""
+    features: Features | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is remembered of a keyframe besides its descriptor."""
+
+    stream: str
+    index: int
+    time: float | None
+    path: str
+    width: int
+    """Width of the upright source picture in pixels."""
+    features: Features | None
+    thumbnail: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A place that looks like the query."""
+
+    place: Place
+    score: float
+    """Cosine similarity of the two global descriptors, -1 to 1."""
+    margin: float
+    """Score less the best score among admissible places elsewhere in time, 0 where there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What geometry said of one candidate."""
+
+    matches: int
+    """One-to-one feature matches that passed the ratio test."""
+    inliers: int
+    """Matches that one homography explains; 0 where there were too few matches to try."""
+    homography: Homography | None = None
+    """(3, 3) float64, query to match in source pixels, h33 = 1; None where none was found."""
+    query_points: NDArray[np.float32] | None = None
+    match_points: NDArray[np.float32] | None = None
+    """(inliers, 2) x, y of the inliers in source pixels."""
+
+
+class Verdict(StrEnum):
+    """Why a query closed a loop, or why it did not."""
+
+    ACCEPTED = "accepted"
+    EMPTY_DATABASE = "empty_database"
+    BELOW_THRESHOLD = "below_threshold"
+    TOO_FEW_MATCHES = "too_few_matches"
+    TOO_FEW_INLIERS = "too_few_inliers"
+    STATIONARY = "stationary"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided of one query, and all that it was decided on."""
+
+    query: Keyframe
+    verdict: Verdict
+    match: Candidate | None = None
+    """The best candidate, also where it was not accepted."""
+    verification: Verification | None = None
+    """None where geometry was not reached or is off."""
+    confidence: float | None = None
+    """0 to 1, how sure the program is that query and match are the same place."""
+    loop_id: int | None = None
+    """The sustained revisit that an accepted query belongs to."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether this is a loop closure."""
+        return self.verdict is Verdict.ACCEPTED

@@ -1,0 +1,88 @@
+"""The pipelines as asynchronous iterators, for programs that embed them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from streamvpr import records
+from streamvpr.channel import Channel, ChannelClosed
+from streamvpr.config import MatchOptions, RunOptions
+from streamvpr.errors import OutputClosed
+from streamvpr.session import open_offline, open_online
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from streamvpr.frames import Decision
+    from streamvpr.records import LoopClosure
+    from streamvpr.session import Session
+    from streamvpr.sinks import Sink
+
+
+async def run(*sources: str, **options: Any) -> AsyncGenerator[LoopClosure]:
+    """Loop closures of the sources as they are found; `options` are those of RunOptions.
+
+    Raises StreamVPRError. Leaving the loop early stops the run.
+    """
+    async with aclosing(decide(*sources, **options)) as decisions:
+        async for decision in decisions:
+            if decision.accepted:
+                yield records.loop_closure(decision)
+
+
+async def decide(*sources: str, **options: Any) -> AsyncGenerator[Decision]:
+    """The decision on every processed frame of the sources; as `run`."""
+    settings = RunOptions(**options)
+    async with aclosing(_decisions(lambda s: open_online(list(sources), settings, [s]))) as found:
+        async for decision in found:
+            yield decision
+
+
+async def match(database: str, query: str, **options: Any) -> AsyncGenerator[Decision]:
+    """The decision on every frame of `query` against `database`; as MatchOptions.
+
+    Writes no files unless `output_dir` is given.
+    """
+    settings = MatchOptions(**{"output_dir": None, **options})
+    async with aclosing(
+        _decisions(lambda s: open_offline(database, query, settings, [s]))
+    ) as found:
+        async for decision in found:
+            yield decision
+
+
+class _ChannelSink:
+    """Hands decisions from the pipeline's thread to the event loop, waiting for room."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.channel: Channel[Decision] = Channel(16)
+        self._loop = loop
+
+    def write(self, decision: Decision) -> None:
+        try:
+            asyncio.run_coroutine_threadsafe(self.channel.put(decision), self._loop).result()
+        except ChannelClosed as error:
+            raise OutputClosed("the iteration was left") from error
+
+    def write_stream(self, event: records.Stream) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+async def _decisions(open_session: Callable[[Sink], Session]) -> AsyncGenerator[Decision]:
+    sink = _ChannelSink(asyncio.get_running_loop())
+    session = await asyncio.to_thread(open_session, sink)
+    task = asyncio.create_task(session.run())
+    task.add_done_callback(lambda _: sink.channel.close())
+    try:
+        while batch := await sink.channel.get_batch(1):
+            yield batch[0]
+        await task
+    finally:
+        session.stop()
+        sink.channel.close()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,109 @@
+"""The output folder: loop_closures.json, matches/, similarity_plot.png, run.toml."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import msgspec
+import tomli_w
+
+from streamvpr import __version__, records
+from streamvpr.errors import StoreError
+from streamvpr.sinks.plot import SimilaritySeries, draw_similarity
+from streamvpr.sinks.preview import draw_preview
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from streamvpr.frames import Decision
+
+PREVIEW_NAME = re.compile(r"\d{6,}_.*_q\d+_m\d+\.jpg")
+
+
+class FolderSink:
+    """Writes the results of a run into a folder as they come.
+
+    `loop_closures.json` is a whole JSON array after every closure: a run that is killed leaves
+    one that can be read.
+    """
+
+    def __init__(
+        self, folder: Path, *, settings: dict[str, Any], sources: list[str], sim_threshold: float
+    ) -> None:
+        """Make the folder and begin. Raises StoreError where it cannot be written."""
+        self.folder = folder
+        self._sim_threshold = sim_threshold
+        self._series: dict[str, SimilaritySeries] = {}
+        self._count = 0
+        self._encoder = msgspec.json.Encoder()
+        with _errors(folder):
+            self._matches = folder / "matches"
+            self._matches.mkdir(parents=True, exist_ok=True)
+            self._remove_old_previews()
+            (folder / "run.toml").write_text(_run_toml(settings, sources), encoding="utf-8")
+            self._closures: BinaryIO = (folder / "loop_closures.json").open("wb")
+            self._end_array(b"[")
+
+    def write(self, decision: Decision) -> None:
+        """Take a decision: a point of the plot, and a closure's record and preview."""
+        series = self._series.setdefault(decision.query.stream, SimilaritySeries())
+        series.add(decision)
+        if decision.accepted:
+            with _errors(self.folder):
+                self._write_closure(decision)
+                self._write_preview(decision)
+
+    def write_stream(self, event: records.Stream) -> None:
+        """Streams that begin and end leave no trace in the folder."""
+
+    def close(self) -> None:
+        """Draw the plot and close the files. Raises StoreError."""
+        with _errors(self.folder):
+            self._closures.close()
+            draw_similarity(self._series, self._sim_threshold, self.folder / "similarity_plot.png")
+
+    def _write_closure(self, decision: Decision) -> None:
+        record = self._encoder.encode(records.loop_closure(decision))
+        # Over the closing bracket, which comes again behind it.
+        self._closures.seek(self._array_end)
+        self._end_array((b",\n" if self._count else b"\n") + record)
+        self._count += 1
+
+    def _end_array(self, text: bytes) -> None:
+        self._closures.write(text)
+        self._array_end = self._closures.tell()
+        self._closures.write(b"\n]\n")
+        self._closures.flush()
+
+    def _write_preview(self, decision: Decision) -> None:
+        match = decision.match
+        preview = draw_preview(decision)
+        if match is None or preview is None:
+            return
+        stream = re.sub(r"[^\w.-]", "_", decision.query.stream)
+        name = f"{self._count:06d}_{stream}_q{decision.query.index}_m{match.place.index}.jpg"
+        (self._matches / name).write_bytes(preview)
+
+    def _remove_old_previews(self) -> None:
+        for old in self._matches.iterdir():
+            if PREVIEW_NAME.fullmatch(old.name):
+                old.unlink()
+
+
+def _run_toml(settings: dict[str, Any], sources: list[str]) -> str:
+    comments = [f"# streamvpr {__version__}", *(f"# source: {source!r}" for source in sources)]
+    return "\n".join(comments) + "\n" + tomli_w.dumps(settings)
+
+
+@contextlib.contextmanager
+def _errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or folder
+        raise StoreError(
+            f"cannot write {where}: {error.strerror or error}; check the output folder and its space"
+        ) from error

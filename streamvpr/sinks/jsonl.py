@@ -1,0 +1,59 @@
+"""Records as JSON lines on a stream, one flush a line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from streamvpr import records
+from streamvpr.config import Records
+from streamvpr.errors import OutputClosed, StoreError
+
+if TYPE_CHECKING:
+    from streamvpr.frames import Decision
+
+
+class Output(Protocol):
+    """Where bytes go: a binary file, or what stands for one."""
+
+    def write(self, data: bytes, /) -> int:
+        """Write all of `data`."""
+
+    def flush(self) -> None:
+        """Hand over what was written."""
+
+
+class JsonLinesSink:
+    """Writes the chosen kinds of records; they are there for a reader as soon as they are known."""
+
+    def __init__(self, stream: Output, kinds: Records, *, name: str = "standard output") -> None:
+        self._stream = stream
+        self._kinds = kinds
+        self._name = name
+        self._encoder = msgspec.json.Encoder()
+
+    def write(self, decision: Decision) -> None:
+        """Write the records of one decision. Raises OutputClosed, StoreError."""
+        if self._kinds in (Records.QUERIES, Records.ALL):
+            self._line(records.query(decision))
+        if self._kinds in (Records.LOOPS, Records.ALL) and decision.accepted:
+            self._line(records.loop_closure(decision))
+
+    def write_stream(self, event: records.Stream) -> None:
+        """Write a stream's beginning or end, where all records are asked for."""
+        if self._kinds is Records.ALL:
+            self._line(event)
+
+    def close(self) -> None:
+        """Nothing is left to do: every line was flushed."""
+
+    def _line(self, record: records.Record) -> None:
+        try:
+            self._stream.write(self._encoder.encode(record) + b"\n")
+            self._stream.flush()
+        except BrokenPipeError as error:
+            raise OutputClosed(f"{self._name} was closed by its reader") from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise StoreError(f"cannot write to {self._name}: {reason}") from error

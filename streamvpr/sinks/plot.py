@@ -1,0 +1,94 @@
+"""The loop-closure signal: the best similarity of each frame over the run."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from typing import TYPE_CHECKING
+
+from streamvpr.errors import StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+
+    from streamvpr.evaluation import CurvePoint, Scores
+    from streamvpr.frames import Decision
+
+DPI = 120
+
+
+class SimilaritySeries:
+    """Index, best score and acceptance of each frame of a stream; 17 bytes a frame."""
+
+    def __init__(self) -> None:
+        self.indices = array("q")
+        self.scores = array("d")
+        self.accepted = array("b")
+
+    def add(self, decision: Decision) -> None:
+        """Append a decision; a frame without a candidate leaves a gap in the line."""
+        self.indices.append(decision.query.index)
+        self.scores.append(math.nan if decision.match is None else decision.match.score)
+        self.accepted.append(decision.accepted)
+
+
+def draw_similarity(series: dict[str, SimilaritySeries], sim_threshold: float, path: Path) -> None:
+    """Write a PNG with one panel a stream. Raises OSError where it cannot be written."""
+    from matplotlib.figure import Figure
+
+    rows = max(1, len(series))
+    figure = Figure(figsize=(11, 3.4 * rows), dpi=DPI, layout="constrained")
+    panels = figure.subplots(rows, 1, squeeze=False)[:, 0]
+    for panel, (name, one) in zip(panels, series.items(), strict=False):
+        _draw_panel(panel, name, one)
+    for panel in panels:
+        panel.axhline(
+            sim_threshold,
+            color="0.35",
+            linestyle="--",
+            linewidth=1,
+            label=f"threshold {sim_threshold:.3g}",
+        )
+        panel.set(xlabel="query index", ylabel="best cosine similarity")
+        panel.grid(alpha=0.25)
+        panel.legend(loc="lower right", fontsize="small")
+    figure.savefig(path, format="png")
+
+
+def _draw_panel(panel: Axes, name: str, series: SimilaritySeries) -> None:
+    panel.plot(series.indices, series.scores, color="tab:blue", linewidth=0.9, label="best score")
+    panel.plot(series.indices, series.scores, ".", color="tab:blue", markersize=3)
+    chosen = [
+        (i, s)
+        for i, s, yes in zip(series.indices, series.scores, series.accepted, strict=True)
+        if yes
+    ]
+    if chosen:
+        x, y = zip(*chosen, strict=True)
+        panel.plot(x, y, "o", color="tab:green", markersize=5, label=f"accepted ({len(chosen)})")
+    panel.set_title(f"{name}: loop-closure signal")
+
+
+def draw_precision_recall(curve: list[CurvePoint], scores: Scores, path: Path) -> None:
+    """Write the curve as a PNG (or what the file's ending says). Raises StoreError."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 5), dpi=DPI, layout="constrained")
+    panel = figure.subplots()
+    recall = [point.recall for point in curve]
+    precision = [point.precision for point in curve]
+    panel.step(recall, precision, where="pre", color="tab:blue")
+    panel.plot(recall, precision, ".", color="tab:blue", markersize=3)
+    if scores.recall is not None and scores.precision is not None:
+        panel.plot(scores.recall, scores.precision, "o", color="tab:green", label="accepted")
+        panel.legend(loc="lower left")
+    average = scores.average_precision
+    title = "no query has a right match" if average is None else f"average precision {average:.3f}"
+    panel.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.05), title=title)
+    panel.grid(alpha=0.25)
+    try:
+        figure.savefig(path)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"cannot write the plot {path}: {error}") from error

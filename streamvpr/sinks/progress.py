@@ -1,0 +1,118 @@
+"""A progress bar on a terminal: rate and time left."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, BinaryIO, Self
+
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
+
+    from streamvpr.frames import Decision
+    from streamvpr.pipeline import Stream
+    from streamvpr.records import Stream as StreamEvent
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        elapsed = task.elapsed or 0.0
+        frames = int(task.fields["frames"])
+        rate = f"{frames / elapsed:.1f}" if elapsed > 0 else "-"
+        return Text(f"{frames} frames, {rate}/s", style="progress.data.speed")
+
+
+class ProgressSink:
+    """One bar a stream; counts frames by their stream time, or number without one."""
+
+    REDRAW_SECONDS = 0.1
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            _Rate(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[closures]} loops"),
+            console=console,
+            transient=True,
+            # Drawn when a decision comes and by no thread of its own, so that it can step aside.
+            auto_refresh=False,
+        )
+        self._drawn = 0.0
+        self._tasks: dict[str, Task] = {}
+
+    def follow(self, streams: Sequence[Stream]) -> Self:
+        """Show these streams, which are about to run."""
+        for stream in streams:
+            task = self._progress.add_task(
+                stream.name, total=stream.reader.source.span, frames=0, closures=0
+            )
+            self._tasks[stream.name] = self._progress.tasks[task]
+        self._progress.start()
+        return self
+
+    def write(self, decision: Decision) -> None:
+        """Move the bar of the decision's stream on."""
+        task, query = self._tasks[decision.query.stream], decision.query
+        self._progress.update(
+            task.id,
+            completed=query.index + 1 if query.time is None else query.time,
+            frames=query.index + 1,
+            closures=task.fields["closures"] + decision.accepted,
+        )
+        now = time.monotonic()
+        if now - self._drawn >= self.REDRAW_SECONDS:
+            self._drawn = now
+            self._progress.refresh()
+
+    def write_stream(self, event: StreamEvent) -> None:
+        """Fill the bar of a stream that ended."""
+        if event.state == "ended":
+            task = self._tasks[event.stream]
+            self._progress.update(task.id, completed=task.total or task.completed)
+
+    @contextlib.contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Take the bars off the screen while something else is written there."""
+        self._progress.stop()
+        try:
+            yield
+        finally:
+            self._progress.start()
+
+    def close(self) -> None:
+        """Take the bars away."""
+        self._progress.stop()
+
+
+class OutputBesideProgress:
+    """A binary stream that shares its terminal with the bars."""
+
+    def __init__(self, stream: BinaryIO, progress: ProgressSink) -> None:
+        self._stream = stream
+        self._progress = progress
+
+    def write(self, data: bytes) -> int:
+        """Write and flush with the bars out of the way."""
+        with self._progress.hidden():
+            written = self._stream.write(data)
+            self._stream.flush()
+        return written
+
+    def flush(self) -> None:
+        """Nothing is held back."""

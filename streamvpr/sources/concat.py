@@ -1,0 +1,71 @@
+"""The files of one recording, as DJI and GoPro split them, as one stream with one clock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from streamvpr.sources.base import Clip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from streamvpr.frames import Frame
+    from streamvpr.sources.video import VideoSource
+
+
+class ConcatSource:
+    """Video files one after the other; each begins one frame after the last one's end."""
+
+    has_clock = True
+    default_fps = 2.0
+
+    def __init__(self, parts: list[VideoSource], *, name: str, clip: Clip) -> None:
+        if not parts:
+            raise ValueError("a recording needs at least one file")
+        self.name = name
+        self.path = parts[0].path
+        self.clip = clip
+        self._parts = parts
+
+    @property
+    def skipped(self) -> int:
+        """Packets that could not be read so far, in all files."""
+        return sum(part.skipped for part in self._parts)
+
+    @property
+    def span(self) -> float | None:
+        """Seconds that will be read; None where a file does not say how long it is."""
+        lengths = [part.length for part in self._parts]
+        if None in lengths:
+            return self.clip.duration
+        whole = sum(length for length in lengths if length is not None)
+        return max(0.0, min(whole, self.clip.end or whole) - self.clip.start)
+
+    def frames(self) -> Iterator[Frame]:
+        """Decode the clip, file by file. `path` of a frame is the file it came from."""
+        start = self._parts[0].beginning + self.clip.start
+        end = None if self.clip.end is None else self._parts[0].beginning + self.clip.end
+        for frame in self._joined():
+            time = frame.time or 0.0
+            if end is not None and time >= end:
+                return
+            if time >= start:
+                yield frame
+
+    def close(self) -> None:
+        """Close all files."""
+        for part in self._parts:
+            part.close()
+
+    def _joined(self) -> Iterator[Frame]:
+        offset = 0.0
+        for number, part in enumerate(self._parts):
+            last: float | None = None
+            if number:
+                offset -= part.beginning
+            for frame in part.frames():
+                last = (frame.time or 0.0) + offset
+                yield replace(frame, time=last)
+            part.close()
+            offset = (last if last is not None else offset) + part.frame_seconds

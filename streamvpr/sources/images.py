@@ -1,0 +1,122 @@
+"""A folder of images as a source."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from streamvpr.errors import SourceLost, SourceOpenError
+from streamvpr.frames import Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from streamvpr.frames import Image
+
+logger = logging.getLogger(__name__)
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Sort key that counts runs of digits as numbers: 2.jpg before 10.jpg."""
+    parts = re.split(r"(\d+)", name)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in parts]
+
+
+class ImagePicture:
+    """A decoded image: (H, W, 3) uint8 BGR, upright by its EXIF orientation."""
+
+    def __init__(self, bgr: Image) -> None:
+        self._bgr = bgr
+        self.height, self.width = bgr.shape[:2]
+
+    def rgb(self, width: int, height: int) -> Image:
+        """The whole picture stretched to (height, width, 3), uint8 RGB."""
+        return _as_image(cv2.cvtColor(self._resized(width, height), cv2.COLOR_BGR2RGB))
+
+    def gray(self, width: int, height: int) -> Image:
+        """The luma of the whole picture stretched to (height, width), uint8."""
+        return _as_image(cv2.cvtColor(self._resized(width, height), cv2.COLOR_BGR2GRAY))
+
+    def _resized(self, width: int, height: int) -> Image:
+        if (width, height) == (self.width, self.height):
+            return self._bgr
+        # Averaging over the area does not alias; it only makes sense when shrinking.
+        shrinks = width <= self.width and height <= self.height
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        return _as_image(cv2.resize(self._bgr, (width, height), interpolation=method))
+
+
+class ImageFolderSource:
+    """The images of one folder in natural order.
+
+    An image that cannot be read is skipped with a warning and counted; the frames have no time.
+    """
+
+    has_clock = False
+    default_fps = 0.0
+
+    def __init__(self, folder: Path, *, name: str) -> None:
+        self.name = name
+        self.path = str(folder)
+        self.skipped = 0
+        try:
+            found = [entry for entry in folder.iterdir() if entry.suffix.lower() in SUFFIXES]
+        except OSError as error:
+            raise SourceOpenError(
+                f"cannot read the folder {folder}: {error.strerror}", url=self.path
+            ) from error
+        self._files = sorted(found, key=lambda entry: natural_key(entry.name))
+        if not self._files:
+            known = " ".join(sorted(SUFFIXES))
+            raise SourceOpenError(
+                f"no images in the folder {folder}; looked for {known}", url=self.path
+            )
+
+    @property
+    def span(self) -> float:
+        """Number of image files."""
+        return len(self._files)
+
+    def frames(self) -> Iterator[Frame]:
+        """Decode one image after the other. Raises SourceLost where none can be read."""
+        for file in self._files:
+            bgr = _read(file)
+            if bgr is None:
+                self.skipped += 1
+                continue
+            yield Frame(time=None, path=str(file), picture=ImagePicture(bgr))
+        if self.skipped == len(self._files):
+            raise SourceLost(
+                f"none of the {self.skipped} images in {self.path} can be read", url=self.path
+            )
+
+    def close(self) -> None:
+        """Nothing stays open between two images."""
+
+
+def _read(file: Path) -> Image | None:
+    try:
+        data = np.fromfile(file, np.uint8)
+        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except (OSError, cv2.error) as error:
+        logger.warning("skipped %s: %s", file, _first_line(error))
+        return None
+    if bgr is None:
+        logger.warning("skipped %s: it is empty or no image", file)
+        return None
+    return _as_image(bgr)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _as_image(array: cv2.typing.MatLike) -> Image:
+    return np.asarray(array, dtype=np.uint8)

@@ -1,0 +1,223 @@
+"""A video file as a source. The only module that imports `av` to read."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.video.reformatter import Interpolation
+
+from streamvpr.errors import ConfigError, SourceLost, SourceOpenError
+from streamvpr.frames import Frame
+from streamvpr.sources.base import Clip
+from streamvpr.sources.clock import StreamClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    from streamvpr.frames import Image
+
+logger = logging.getLogger(__name__)
+
+# A file whose index is broken can fail at each read for ever; this many in a row end it.
+MOST_READ_FAILURES = 100
+# Encoders round durations, and the last frame lasts a while: less than this is no truncation.
+TRUNCATION_SLACK_SECONDS = 1.0
+
+
+class VideoPicture:
+    """A decoded video frame; libswscale makes each form straight from its planes."""
+
+    def __init__(self, frame: VideoFrame) -> None:
+        self._frame = frame
+        self._quarter_turns = round(frame.rotation / 90) % 4
+        sideways = self._quarter_turns % 2 == 1
+        self.width = frame.height if sideways else frame.width
+        self.height = frame.width if sideways else frame.height
+
+    def rgb(self, width: int, height: int) -> Image:
+        """The whole picture stretched to (height, width, 3), uint8 RGB."""
+        return self._converted(width, height, "rgb24")
+
+    def gray(self, width: int, height: int) -> Image:
+        """The luma of the whole picture stretched to (height, width), uint8, 0 to 255."""
+        return self._converted(width, height, "gray")
+
+    def _converted(self, width: int, height: int, pixels: str) -> Image:
+        sideways = self._quarter_turns % 2 == 1
+        array = self._frame.to_ndarray(
+            format=pixels,
+            width=height if sideways else width,
+            height=width if sideways else height,
+            interpolation=Interpolation.AREA,
+        )
+        if self._quarter_turns:
+            array = np.ascontiguousarray(np.rot90(array, self._quarter_turns))
+        return np.asarray(array, dtype=np.uint8)
+
+
+class VideoSource:
+    """The frames of one video track of a file, in the order of presentation.
+
+    A packet that cannot be decoded is skipped and counted. A file that ends early gives all that
+    can be decoded, and a warning.
+    """
+
+    has_clock = True
+    default_fps = 2.0
+
+    def __init__(
+        self, path: str, *, name: str, clip: Clip | None = None, video_stream: int | None = None
+    ) -> None:
+        self.name = name
+        self.path = path
+        self.skipped = 0
+        self.clip = clip or Clip()
+        self._container = _open(path)
+        try:
+            self._stream = _choose_stream(self._container, path, video_stream)
+        except BaseException:
+            self._container.close()
+            raise
+        self._stream.thread_type = "AUTO"
+
+    @property
+    def length(self) -> float | None:
+        """Seconds that the file says it lasts; None where it does not say."""
+        if self._container.duration is None:
+            return None
+        return float(self._container.duration / av.time_base)
+
+    @property
+    def span(self) -> float | None:
+        """Seconds that will be read; None where the file does not say how long it is."""
+        if self.length is None:
+            return self.clip.duration
+        return max(0.0, min(self.length, self.clip.end or self.length) - self.clip.start)
+
+    @property
+    def beginning(self) -> float:
+        """Stream time at which the file begins, in seconds."""
+        return float((self._container.start_time or 0) / av.time_base)
+
+    @property
+    def frame_seconds(self) -> float:
+        """Seconds between two frames by the rate that the file announces."""
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        return float(1 / rate) if rate else 0.04
+
+    def frames(self) -> Iterator[Frame]:
+        """Decode the clip. Raises SourceLost where not one frame of the file can be decoded."""
+        start = self.beginning + self.clip.start
+        end = None if self.clip.end is None else self.beginning + self.clip.end
+        if self.clip.start > 0:
+            self._seek(start)
+        clock = StreamClock(self.frame_seconds)
+        last: float | None = None
+        for decoded in self._decode():
+            last = clock.time(decoded.time)
+            if end is not None and last >= end:
+                return
+            if last >= start:
+                yield Frame(time=last, path=self.path, picture=VideoPicture(decoded))
+        self._report_end(last)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def _seek(self, seconds: float) -> None:
+        try:
+            self._container.seek(int(seconds * av.time_base), backward=True)
+        except FFmpegError:
+            # Without an index there is nothing to seek by; reading up to the start always works.
+            logger.info("%s cannot seek; reading up to the start", self.path)
+
+    def _decode(self) -> Iterator[VideoFrame]:
+        for packet in self._packets():
+            try:
+                yield from packet.decode()  # type: ignore[misc]
+            except (FFmpegError, OSError) as error:
+                self._skip("packet", error)
+
+    def _packets(self) -> Iterator[Packet]:
+        packets = self._container.demux(self._stream)
+        failures = 0
+        while failures < MOST_READ_FAILURES:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (FFmpegError, OSError) as error:
+                failures += 1
+                self._skip("read", error)
+                packets = self._container.demux(self._stream)
+            else:
+                failures = 0
+                yield packet
+
+    def _skip(self, what: str, error: Exception) -> None:
+        self.skipped += 1
+        if self.skipped == 1:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            logger.warning(
+                "%s: skipped a bad %s (%s); more are only counted", self.path, what, reason
+            )
+
+    def _report_end(self, last: float | None) -> None:
+        if last is None:
+            raise SourceLost(
+                f"no frame of {self.path} can be decoded ({self._stream.codec_context.name}); "
+                "is the file damaged?",
+                url=self.path,
+            )
+        if self.length is None:
+            return
+        reached = last + self.frame_seconds - self.beginning
+        if reached < self.length - TRUNCATION_SLACK_SECONDS:
+            logger.warning(
+                "%s ends at %.1f s of the %.1f s that it announces: it is cut off; "
+                "all frames before the cut were processed",
+                self.path,
+                reached,
+                self.length,
+            )
+
+
+def _open(path: str) -> InputContainer:
+    try:
+        # `file:` keeps a name such as "a:b.mp4" from being taken for a protocol.
+        return av.open(f"file:{path}", metadata_errors="ignore")
+    except (FFmpegError, OSError) as error:
+        raise SourceOpenError(f"cannot open {path}: {_reason(error)}", url=path) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, av.error.InvalidDataError):
+        return "it is no video that FFmpeg knows, or its index (moov) is missing"
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _choose_stream(container: InputContainer, path: str, index: int | None) -> VideoStream:
+    videos = container.streams.video
+    if index is not None:
+        chosen = next((stream for stream in videos if stream.index == index), None)
+        if chosen is None:
+            there = ", ".join(str(stream.index) for stream in videos) or "none"
+            raise ConfigError(
+                f"--video-stream {index}: {path} has no video track of that index; it has {there}"
+            )
+        return chosen
+    best = container.streams.best("video")
+    if best is None:
+        kinds = ", ".join(stream.type for stream in container.streams) or "nothing"
+        raise SourceOpenError(f"no video in {path}: it holds {kinds}", url=path)
+    return best  # type: ignore[return-value]
