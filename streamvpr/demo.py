@@ -82,7 +82,7 @@ def make_ground() -> Image:
         _road(ground, chance)
     for _ in range(900):
         _house(ground, chance)
-    grain = chance.normal(0, 9, ground.shape[:2])
+    grain = chance.normal(0, 6, ground.shape[:2])
     return np.clip(ground + cv2.GaussianBlur(grain, (0, 0), 1.2)[..., None] * 2, 0, 255).astype(
         np.uint8
     )
@@ -90,15 +90,12 @@ def make_ground() -> Image:
 
 def _fields(chance: np.random.Generator) -> Image:
     """Patches of colour around random seeds, as farmland looks from above."""
-    seeds = chance.uniform(0, GROUND, (140, 2)).astype(np.float32)
-    colours = chance.uniform((60, 80, 40), (170, 180, 110), (140, 3))
-    steps = np.arange(0, GROUND, 8, dtype=np.float32)
-    x, y = np.meshgrid(steps, steps)
-    nearest = np.argmin((x[..., None] - seeds[:, 0]) ** 2 + (y[..., None] - seeds[:, 1]) ** 2, -1)
-    patches = colours[nearest].astype(np.uint8)
-    return np.asarray(
-        cv2.resize(patches, (GROUND, GROUND), interpolation=cv2.INTER_NEAREST), np.uint8
-    )
+    seeds = chance.integers(0, GROUND, (140, 2))
+    colours = chance.uniform((60, 80, 40), (170, 180, 110), (140 + 1, 3))
+    nowhere = np.full((GROUND, GROUND), 255, np.uint8)
+    nowhere[seeds[:, 1], seeds[:, 0]] = 0
+    _, nearest = cv2.distanceTransformWithLabels(nowhere, cv2.DIST_L2, 5)
+    return np.asarray(colours[nearest], np.uint8)
 
 
 def _road(ground: Image, chance: np.random.Generator) -> None:
@@ -130,5 +127,5 @@ def _frame(ground: Image, laps: float, noise: np.random.Generator) -> Image:
     view = cv2.getRotationMatrix2D((x, y), math.degrees(angle), 1 / height)
     view[:, 2] += (WIDTH / 2 - x, HEIGHT / 2 - y)
     seen = cv2.warpAffine(ground, view, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT)
-    grain = noise.integers(-6, 7, (HEIGHT, WIDTH, 1))
+    grain = noise.integers(-3, 4, (HEIGHT, WIDTH, 1))
     return np.clip(seen.astype(np.int16) + grain, 0, 255).astype(np.uint8)

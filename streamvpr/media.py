@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from streamvpr.frames import Image
 
 # In order of preference; a build of FFmpeg without GPL parts lacks the first.
-ENCODERS = ("libx264", "mpeg4")
+ENCODERS = {"libx264": {"preset": "veryfast"}, "mpeg4": {"q": "4"}}
 
 
 def encode_video(path: Path, frames: Iterable[Image], *, fps: int) -> None:
     """Encode (H, W, 3) uint8 RGB frames of one even size. Raises StoreError."""
     try:
         with av.open(str(path), "w") as container:
-            stream = container.add_stream(_encoder(), rate=fps)
+            name = next(name for name in ENCODERS if name in av.codecs_available)
+            stream = container.add_stream(name, rate=fps, options=ENCODERS[name])
             stream.pix_fmt = "yuv420p"
             # One thread, so that the same frames give the same bytes on every machine.
             stream.codec_context.thread_count = 1
@@ -39,7 +40,3 @@ def encode_video(path: Path, frames: Iterable[Image], *, fps: int) -> None:
     except (FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise StoreError(f"cannot write the video {path}: {reason}") from error
-
-
-def _encoder() -> str:
-    return next(name for name in ENCODERS if name in av.codecs_available)

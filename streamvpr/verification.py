@@ -19,8 +19,10 @@ LONGEST_SIDE = 640
 MOST_FEATURES = 1000
 # Corners that differ from their ring by as few grey levels: dim corridors have no stronger ones.
 FAST_THRESHOLD = 10
-# Lowe's ratio of the best to the second-best distance (IJCV 2004).
-RATIO = 0.8
+# Lowe's ratio of the best to the second-best distance (IJCV 2004). Mutual nearest neighbours need
+# little of it: it takes out what repeats within one picture, such as tiles.
+RATIO = 0.9
+BITS = 256
 # Fewer matches than this determine no homography that could be told from chance.
 LEAST_MATCHES = 8
 BYTES_PER_FEATURE = 32 + 2 * 4
@@ -64,18 +66,17 @@ class FeatureExtractor:
 class Verifier:
     """Checks with geometry whether two keyframes show the same place.
 
-    Brute-force Hamming matching with Lowe's ratio, one-to-one; then a homography by MAGSAC++
+    Mutual nearest neighbours in Hamming distance with Lowe's ratio; then a homography by MAGSAC++
     (Barath et al., CVPR 2020). Same features, same seed, same result.
     """
 
     def __init__(self, *, reproj_thresh: float = 3.0, seed: int = 0) -> None:
         """`reproj_thresh`: most reprojection error of an inlier, in pixels of the analysed size."""
-        self._matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
         self._params = _magsac(reproj_thresh, seed)
 
     def verify(self, query: Features, match: Features) -> Verification:
         """Match two keyframes and count the inliers of the best homography."""
-        pairs = self._one_to_one(query.descriptors, match.descriptors)
+        pairs = mutual_matches(query.descriptors, match.descriptors)
         if len(pairs) < LEAST_MATCHES:
             return Verification(matches=len(pairs), inliers=0)
         query_points = query.points[pairs[:, 0]]
@@ -91,20 +92,6 @@ class Verifier:
             match_points=match_points[mask],
         )
 
-    def _one_to_one(self, query: Image, match: Image) -> NDArray[np.intp]:
-        """(N, 2) rows of query and match that pass the ratio test, each used once."""
-        if len(query) < LEAST_MATCHES or len(match) < LEAST_MATCHES:
-            return np.empty((0, 2), np.intp)
-        best: dict[int, tuple[float, int]] = {}
-        for first, second in self._matcher.knnMatch(query, match, k=2):
-            if first.distance >= RATIO * second.distance:
-                continue
-            taken = best.get(first.trainIdx)
-            if taken is None or first.distance < taken[0]:
-                best[first.trainIdx] = (first.distance, first.queryIdx)
-        rows = [(query_row, match_row) for match_row, (_, query_row) in best.items()]
-        return np.array(rows, np.intp).reshape(-1, 2)
-
     def _homography(
         self, query: NDArray[np.float32], match: NDArray[np.float32]
     ) -> tuple[Homography | None, NDArray[np.bool_]]:
@@ -117,6 +104,33 @@ class Verifier:
         if found is None or not _is_a_view(found, query):
             return None, nothing
         return np.asarray(found, np.float64), mask.ravel().astype(bool)
+
+
+def mutual_matches(query: Image, match: Image) -> NDArray[np.intp]:
+    """(M, 2) rows of `query` and `match`, (N, 32) uint8 each, that are each other's nearest.
+
+    The nearest of `match` must be nearer than RATIO times the second nearest. All distances come
+    from one matrix product, twice as fast as brute force over the bytes; its sums are whole
+    numbers, exact in float32.
+    """
+    if len(query) < LEAST_MATCHES or len(match) < LEAST_MATCHES:
+        return np.empty((0, 2), np.intp)
+    # For bits written as -1 and 1: product = BITS - 2 * distance.
+    products = _signs(query) @ _signs(match).T
+    nearest = products.argmax(axis=1)
+    rows = np.flatnonzero(products.argmax(axis=0)[nearest] == np.arange(len(query)))
+    chosen = nearest[rows]
+    kept = products[rows]
+    line = np.arange(len(rows))
+    first = BITS - kept[line, chosen]
+    kept[line, chosen] = -np.inf
+    second = BITS - kept.max(axis=1)
+    distinct = first < RATIO * second
+    return np.column_stack([rows[distinct], chosen[distinct]])
+
+
+def _signs(descriptors: Image) -> NDArray[np.float32]:
+    return np.unpackbits(descriptors, axis=1).astype(np.float32) * 2 - 1
 
 
 def _magsac(reproj_thresh: float, seed: int) -> cv2.UsacParams:
