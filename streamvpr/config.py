@@ -18,6 +18,8 @@ from streamvpr.errors import ConfigError
 from streamvpr.sampler import Exclusion
 
 DEFAULT_EXCLUDE_RECENT = 30
+# A century; FFmpeg counts microseconds in 64 bits.
+LONGEST_SECONDS = 100 * 365.25 * 24 * 3600
 
 
 class Device(StrEnum):
@@ -58,13 +60,18 @@ def _number(
 
 
 def parse_seconds(text: str) -> float:
-    """Seconds, or [HH:]MM:SS[.fraction] as ffmpeg takes them. Raises ValueError."""
+    """Seconds, or [HH:]MM:SS[.fraction] as ffmpeg takes them, up to a century.
+
+    Raises ValueError.
+    """
     parts = [float(part) for part in text.split(":")]
     if len(parts) > 3 or any(part < 0 or not math.isfinite(part) for part in parts):
         raise ValueError(text)
     seconds = 0.0
     for part in parts:
         seconds = seconds * 60 + part
+    if seconds > LONGEST_SECONDS:
+        raise ValueError(text)
     return seconds
 
 
@@ -154,7 +161,8 @@ class RecognitionOptions:
     reproj_thresh: Annotated[
         float,
         Parameter(
-            help="Most reprojection error of an inlier, in pixels of the picture shrunk to 640.",
+            help="Most reprojection error of an inlier, in pixels of the picture as it is looked "
+            "at: its longest side made 320 to 640.",
             validator=_number(above=0),
         ),
     ] = 3.0

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from streamvpr.frames import Candidate
-from streamvpr.matching import best_elsewhere, distinct_in_time
+from streamvpr.matching import distinct_in_time, never_left
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from streamvpr.frames import Descriptor, Place
 
 
@@ -63,67 +65,58 @@ class PlaceDatabase:
         self._seen_since[index] = at
 
     def search(
-        self, descriptor: Descriptor, *, most: int, before: int | None = None
+        self, descriptor: Descriptor, *, most: int, before: int | None = None, left: bool = False
     ) -> list[Candidate]:
         """The most similar places, best first, distinct in time, at most `most`.
 
-        Only places that were last seen before index `before` are ranked (all where None): what is
-        excluded never hides an older match. Exact: the result is that of sorting all of them by
-        (similarity, older first).
+        Only places that were last seen before index `before` are ranked (all where None), and with
+        `left` only those that the view has left since: what is excluded never hides an older
+        match. Exact: the result is that of sorting all of them by (similarity, older first).
         """
-        admissible = self._admissible(before)
-        if admissible == 0:
+        if len(self) == 0:
             return []
-        scores = self._scores(descriptor, admissible)
-        indices = self._in_order(self._indices, admissible)
+        scores = self._scores(descriptor)
+        indices = self._in_order(self._indices)
+        hidden = never_left(scores) if left else np.zeros(len(self), bool)
         if before is not None:
-            self._hide_recently_seen(scores, indices, before)
-        picked = distinct_in_time(scores, indices, most)
-        return [self._candidate(row, descriptor, scores, indices) for row in picked]
+            hidden[np.searchsorted(indices, before) :] = True
+            hidden[self._recently_seen(indices, before)] = True
+        rows = np.flatnonzero(~hidden)
+        picked = rows[distinct_in_time(scores[rows], indices[rows], most)]
+        return [self._candidate(int(row), descriptor) for row in picked]
 
     def _oldest(self) -> int:
         return self._added % self.capacity if self._added > self.capacity else 0
 
-    def _admissible(self, before: int | None) -> int:
-        """How many of the kept places, oldest first, have an index below `before`."""
-        if before is None:
-            return len(self)
-        return int(np.searchsorted(self._in_order(self._indices, len(self)), before))
-
-    def _in_order(self, ring: np.ndarray, count: int) -> np.ndarray:
-        """The oldest `count` rows of a ring; a copy only where it wraps."""
+    def _in_order(self, ring: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The kept rows of a ring, oldest first; a copy only where it wraps."""
         oldest = self._oldest()
-        head = ring[oldest : oldest + count]
-        rest = count - len(head)
-        return head if rest <= 0 else np.concatenate([head, ring[:rest]])
+        if oldest == 0:
+            return ring[: len(self)]
+        return np.concatenate([ring[oldest:], ring[:oldest]])
 
-    def _scores(self, descriptor: Descriptor, count: int) -> np.ndarray:
+    def _scores(self, descriptor: Descriptor) -> NDArray[np.float32]:
+        """Similarity to every place, oldest first: two contiguous slices of the ring."""
         oldest = self._oldest()
-        scores = np.empty(count, np.float32)
-        first = min(count, self.capacity - oldest)
-        np.dot(self._descriptors[oldest : oldest + first], descriptor, out=scores[:first])
-        if count > first:
-            np.dot(self._descriptors[: count - first], descriptor, out=scores[first:])
+        scores = np.empty(len(self), np.float32)
+        split = len(self) - oldest
+        np.dot(self._descriptors[oldest : len(self)], descriptor, out=scores[:split])
+        np.dot(self._descriptors[:oldest], descriptor, out=scores[split:])
         return scores
 
-    def _hide_recently_seen(self, scores: np.ndarray, indices: np.ndarray, before: int) -> None:
+    def _recently_seen(self, indices: NDArray[np.int64], before: int) -> list[int]:
+        """Rows of the places that a frame from `before` on still showed."""
         self._seen_since = {i: at for i, at in self._seen_since.items() if at >= before}
-        for index in self._seen_since:
-            row = int(np.searchsorted(indices, index))
-            if row < len(indices) and indices[row] == index:
-                scores[row] = -np.inf
+        rows = ((int(np.searchsorted(indices, i)), i) for i in self._seen_since)
+        return [row for row, index in rows if row < len(indices) and indices[row] == index]
 
-    def _candidate(
-        self, row: int, descriptor: Descriptor, scores: np.ndarray, indices: np.ndarray
-    ) -> Candidate:
+    def _candidate(self, row: int, descriptor: Descriptor) -> Candidate:
         slot = (self._oldest() + row) % self.capacity
         place = self._places[slot]
         assert place is not None
         # The product above may round differently with the number of rows; this one never does.
         score = float(self._descriptors[slot].astype(np.float64) @ descriptor.astype(np.float64))
-        elsewhere = best_elsewhere(scores, indices, row)
-        margin = 0.0 if elsewhere is None else score - elsewhere
-        return Candidate(place=place, score=score, margin=margin)
+        return Candidate(place=place, score=score)
 
 
 def _place_bytes(place: Place) -> int:

@@ -83,9 +83,8 @@ def make_ground() -> Image:
     for _ in range(900):
         _house(ground, chance)
     grain = chance.normal(0, 6, ground.shape[:2])
-    return np.clip(ground + cv2.GaussianBlur(grain, (0, 0), 1.2)[..., None] * 2, 0, 255).astype(
-        np.uint8
-    )
+    grained = ground + cv2.GaussianBlur(grain, (0, 0), 1.2)[..., None] * 2
+    return np.asarray(np.clip(grained, 0, 255), np.uint8)
 
 
 def _fields(chance: np.random.Generator) -> Image:
@@ -125,7 +124,7 @@ def _frame(ground: Image, laps: float, noise: np.random.Generator) -> Image:
     y = GROUND / 2 + radius * math.sin(angle)
     # Nose along the path: the picture turns with the aircraft.
     view = cv2.getRotationMatrix2D((x, y), math.degrees(angle), 1 / height)
-    view[:, 2] += (WIDTH / 2 - x, HEIGHT / 2 - y)
+    view[:, 2] += np.array([WIDTH / 2 - x, HEIGHT / 2 - y])
     seen = cv2.warpAffine(ground, view, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT)
     grain = noise.integers(-3, 4, (HEIGHT, WIDTH, 1))
-    return np.clip(seen.astype(np.int16) + grain, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(seen.astype(np.int16) + grain, 0, 255), np.uint8)

@@ -190,7 +190,7 @@ def _query(line: str, number: int) -> Query | None:
     if not line.strip():
         return None
     try:
-        fields = json.loads(line, parse_constant=_refuse_constant)
+        fields = json.loads(line, parse_constant=_refuse_constant, parse_float=_finite_float)
         if not isinstance(fields, dict) or fields.get("type") != "query":
             return None
         return msgspec.convert(fields, records.Query)
@@ -200,6 +200,13 @@ def _query(line: str, number: int) -> Query | None:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not finite")
+
+
+def _finite_float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not finite")
+    return number
 
 
 def _pairs(rows: csv.DictReader[str]) -> Iterator[tuple[int, int]]:

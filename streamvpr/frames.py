@@ -118,8 +118,6 @@ class Candidate:
     place: Place
     score: float
     """Cosine similarity of the two global descriptors, -1 to 1."""
-    margin: float
-    """Score less the best score among admissible places elsewhere in time, 0 where there are none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
-import numpy as np
 
 from streamvpr.frames import Keyframe
 from streamvpr.sampler import FrameRateSampler, StillnessGate
@@ -15,7 +14,7 @@ from streamvpr.verification import analysis_size
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from streamvpr.frames import Frame, Picture
+    from streamvpr.frames import Frame, Image, Picture
     from streamvpr.sources import Source
 
 THUMBNAIL_QUALITY = 85
@@ -91,7 +90,7 @@ class KeyframeReader:
         return self._gate.observe(index, frame.time, luma)
 
 
-def _analysed(picture: Picture) -> np.ndarray:
+def _analysed(picture: Picture) -> Image:
     return picture.gray(*analysis_size(picture.width, picture.height))
 
 

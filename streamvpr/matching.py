@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # Candidates nearer in time than this many processed frames show the same stretch of the way.
 NEIGHBOURHOOD = 2
+# Share of the similarity lost since a place that a revisit of it must regain.
+REGAINED = 1 / 3
 
 
 def distinct_in_time(
@@ -19,26 +21,30 @@ def distinct_in_time(
 ) -> list[int]:
     """Rows of the `most` best scores that lie more than NEIGHBOURHOOD apart, best first.
 
-    `scores` (N,) and increasing `indices` (N,); rows of score -inf are left out. Greedy
-    non-maximum suppression in the order (score descending, index ascending), without sorting
-    everything: the best few are cut out first, and more of them while they don't suffice.
+    `scores` (N,) and increasing `indices` (N,). Greedy non-maximum suppression in the order (score
+    descending, index ascending), without sorting everything: the best few are cut out first, and
+    more of them while they don't suffice.
     """
     cut = min(len(scores), most * (2 * NEIGHBOURHOOD + 1))
     while True:
         picked = _suppress(_best_rows(scores, cut), indices, most)
         if len(picked) == most or cut == len(scores):
-            return [row for row in picked if scores[row] > -np.inf]
+            return picked
         cut = min(len(scores), cut * 4)
 
 
-def best_elsewhere(
-    scores: NDArray[np.float32], indices: NDArray[np.int64], row: int
-) -> float | None:
-    """Best score outside the neighbourhood of `row`; None where there is nothing else."""
-    low = int(np.searchsorted(indices, indices[row] - NEIGHBOURHOOD))
-    high = int(np.searchsorted(indices, indices[row] + NEIGHBOURHOOD, side="right"))
-    rest = max(scores[:low].max(initial=-np.inf), scores[high:].max(initial=-np.inf))
-    return float(rest) if rest > -np.inf else None
+def never_left(scores: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which places (N,), oldest first, the query has not left since: no revisit, but the same view.
+
+    `scores` are the query's similarities to all places up to now, the newest too. On a straight
+    road or above the sea the view stays alike for longer than any exclusion. A place is left when
+    the similarity fell after it and regains, at the place, more than REGAINED of the way from the
+    lowest point to 1: a peak of its own and not the slope of the present one. Being relative, this
+    holds for models that press all similarities together, too.
+    """
+    later = np.full(len(scores), np.inf, np.float32)
+    later[:-1] = np.minimum.accumulate(scores[::-1])[::-1][1:]
+    return ~(scores - later > REGAINED * np.maximum(1 - later, 0))
 
 
 def _best_rows(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av
 from av.error import FFmpegError
@@ -13,6 +13,8 @@ from streamvpr.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from av.video.stream import VideoStream
 
     from streamvpr.frames import Image
 
@@ -25,7 +27,9 @@ def encode_video(path: Path, frames: Iterable[Image], *, fps: int) -> None:
     try:
         with av.open(str(path), "w") as container:
             name = next(name for name in ENCODERS if name in av.codecs_available)
-            stream = container.add_stream(name, rate=fps, options=ENCODERS[name])
+            stream = cast(
+                "VideoStream", container.add_stream(name, rate=fps, options=ENCODERS[name])
+            )
             stream.pix_fmt = "yuv420p"
             # One thread, so that the same frames give the same bytes on every machine.
             stream.codec_context.thread_count = 1

@@ -65,7 +65,8 @@ class Judge:
         if self._verifier is not None:
             inliers = 0 if verification is None else verification.inliers
             evidence += INLIERS_WEIGHT * math.log((1 + inliers) / (1 + self.min_inliers))
-        return 1 / (1 + math.exp(-evidence))
+        # The logistic function, written so that no evidence overflows it.
+        return (1 + math.tanh(evidence / 2)) / 2
 
 
 SIMILARITY_WEIGHT = 2.0
@@ -115,7 +116,9 @@ class Recognizer:
             self.database.mark_seen(keyframe.same_view_as, keyframe.index)
             return Decision(keyframe, Verdict.STATIONARY)
         assert item.descriptor is not None
-        candidates = self.database.search(item.descriptor, most=self._top_k, before=before)
+        candidates = self.database.search(
+            item.descriptor, most=self._top_k, before=before, left=self._window is not None
+        )
         decision = self._judge.decide(item, candidates)
         if self._window is not None:
             self.remember(item)

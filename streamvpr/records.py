@@ -110,8 +110,7 @@ def query(decision: Decision) -> Query:
 
 
 def _score(value: float) -> float:
-    # A negative zero would print as -0.0.
-    return _finite(round(value, SCORE_DIGITS)) + 0.0
+    return _finite(round(value, SCORE_DIGITS))
 
 
 def _seconds(value: float | None) -> float | None:
@@ -127,4 +126,5 @@ def _nine(homography: Homography | None) -> tuple[float, ...] | None:
 def _finite(value: float) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{value} cannot be written as JSON")
-    return value
+    # A negative zero would print as -0.0.
+    return value + 0.0

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from streamvpr.frames import Image
 
-# Grid points are compared with times that were rounded to a container's clock (1 ms in Matroska).
-TIME_TOLERANCE_SECONDS = 5e-4
+# A frame's time and the first one's are both rounded to the container's clock (1 ms in Matroska).
+TIME_TOLERANCE_SECONDS = 1.1e-3
 
 
 class FrameRateSampler:
@@ -125,7 +125,10 @@ class StillnessGate:
         if not self._views:
             return None
         kept = np.stack([reference for _, _, reference in self._views])
-        changed = (np.abs(kept - view) > self.CHANGED_CELL).mean(axis=(1, 2))
+        difference = kept - view
+        # Whoever walks in dark clothes moves the picture's mean, and with it all cells alike.
+        difference -= np.median(difference, axis=(1, 2), keepdims=True)
+        changed = (np.abs(difference) > self.CHANGED_CELL).mean(axis=(1, 2))
         nearest = int(np.argmin(changed))
         return nearest if changed[nearest] <= self.CHANGED_SHARE else None
 

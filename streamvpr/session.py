@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from streamvpr.config import RecognitionOptions
     from streamvpr.embedding import Embedder
     from streamvpr.frames import Decision, Described
+    from streamvpr.sampler import Exclusion
     from streamvpr.sinks import Sink
     from streamvpr.sources import Source
 
@@ -149,10 +150,11 @@ def open_online(sources: list[str], options: RunOptions, sinks: Iterable[Sink]) 
         for source in opened:
             require_clock(options, source=source.path, has_clock=source.has_clock)
         kit = _Kit(options)
+        exclusion = options.exclusion()
         previews = options.output_dir is not None
-        recognizers = [kit.recognizer(exclusion=True) for _ in opened]
+        recognizers = [kit.recognizer(exclusion) for _ in opened]
         streams = [
-            Stream(kit.reader(source, previews=previews, gate=True), recognizer.observe)
+            Stream(kit.reader(source, exclusion, previews=previews), recognizer.observe)
             for source, recognizer in zip(opened, recognizers, strict=True)
         ]
         fanout, counter = kit.fanout(sinks, [source.path for source in opened])
@@ -175,12 +177,12 @@ def open_offline(
                 open_source(source, name=name, clip=clip, video_stream=options.video_stream)
             )
         kit = _Kit(options)
-        recognizer = kit.recognizer(exclusion=False)
+        recognizer = kit.recognizer(None)
         previews = options.output_dir is not None
         past = Stream(
-            kit.reader(opened[0], previews=previews, gate=False), _remember(recognizer, options)
+            kit.reader(opened[0], None, previews=previews), _remember(recognizer, options)
         )
-        present = Stream(kit.reader(opened[1], previews=previews, gate=False), recognizer.observe)
+        present = Stream(kit.reader(opened[1], None, previews=previews), recognizer.observe)
         fanout, counter = kit.fanout(sinks, [source.path for source in opened])
     except BaseException:
         _close(opened)
@@ -202,7 +204,7 @@ class _Kit:
         default = card.threshold.value if options.verify_geom else card.threshold.without_geometry
         self._sim_threshold = default if options.sim_threshold is None else options.sim_threshold
 
-    def recognizer(self, *, exclusion: bool) -> Recognizer:
+    def recognizer(self, exclusion: Exclusion | None) -> Recognizer:
         options = self._options
         verifier = Verifier(reproj_thresh=options.reproj_thresh, seed=options.seed)
         judge = Judge(
@@ -210,25 +212,25 @@ class _Kit:
             min_inliers=options.min_inliers,
             verifier=verifier if options.verify_geom else None,
         )
-        online = isinstance(options, RunOptions) and exclusion
         return Recognizer(
             PlaceDatabase(options.capacity, self._embedder.card.dimension),
             judge,
             top_k=options.top_k,
-            exclusion=options.exclusion() if online else None,
+            exclusion=exclusion,
         )
 
-    def reader(self, source: Source, *, previews: bool, gate: bool) -> KeyframeReader:
+    def reader(
+        self, source: Source, exclusion: Exclusion | None, *, previews: bool
+    ) -> KeyframeReader:
         size = self._embedder.card.input
         options = self._options
-        still = isinstance(options, RunOptions) and gate
         return KeyframeReader(
             source,
             fps=options.fps,
             forms=KeyframeForms(
                 size.width, size.height, gray=options.verify_geom, thumbnail=previews
             ),
-            gate=StillnessGate(options.exclusion()) if still else None,
+            gate=None if exclusion is None else StillnessGate(exclusion),
         )
 
     def pipeline(self, streams: list[Stream], fanout: Fanout) -> Pipeline:
@@ -281,8 +283,8 @@ def _open_sources(sources: list[str], options: RunOptions) -> list[Source]:
             raise
     if not opened:
         raise errors[0]
-    for error in errors:
-        logger.error("%s", error)
+    for failure in errors:
+        logger.error("%s", failure)
     return opened
 
 

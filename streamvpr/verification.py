@@ -10,13 +10,19 @@ import numpy as np
 from streamvpr.frames import Features, Verification
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from streamvpr.frames import Homography, Image
 
-# Longest side, in pixels, of the picture in which features are found.
-LONGEST_SIDE = 640
+# Longest side, in pixels, of the picture in which features are found. Larger ones cost more than
+# they find; thumbnails are enlarged, since ORB's patch of 31 pixels is a third of them.
+LARGEST_SIDE = 640
+SMALLEST_SIDE = 320
 MOST_FEATURES = 1000
+# Between two levels of ORB's pyramid.
+PYRAMID_FACTOR = 1.2
 # Corners that differ from their ring by as few grey levels: dim corridors have no stronger ones.
 FAST_THRESHOLD = 10
 # Lowe's ratio of the best to the second-best distance (IJCV 2004). Mutual nearest neighbours need
@@ -32,8 +38,9 @@ MOST_MAGNIFICATION = 25.0
 
 
 def analysis_size(width: int, height: int) -> tuple[int, int]:
-    """Size (width, height) of the luma in which features are found; never larger than the source."""
-    scale = min(1.0, LONGEST_SIDE / max(width, height))
+    """Size (width, height) in which a picture of that size is looked at for features."""
+    longest = max(width, height)
+    scale = min(max(longest, SMALLEST_SIDE), LARGEST_SIDE) / longest
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
@@ -44,7 +51,9 @@ class FeatureExtractor:
     """
 
     def __init__(self, most: int = MOST_FEATURES) -> None:
-        self._orb = cv2.ORB.create(nfeatures=most, fastThreshold=FAST_THRESHOLD)
+        self._orb = cv2.ORB.create(
+            nfeatures=most, scaleFactor=PYRAMID_FACTOR, fastThreshold=FAST_THRESHOLD
+        )
 
     def extract(self, gray: Image, source_width: int) -> Features:
         """Features of a luma image (h, w) uint8 of a source picture of that width in pixels."""
@@ -54,13 +63,26 @@ class FeatureExtractor:
         except cv2.error:
             # Raised for pictures smaller than a patch: they have no features.
             keypoints, found = (), None
-        points = cv2.KeyPoint.convert(list(keypoints)) if keypoints else np.empty((0, 2))
         descriptors = np.empty((0, 32), np.uint8) if found is None else found
         return Features(
-            points=np.asarray(points, np.float32).reshape(-1, 2) * np.float32(scale),
+            points=_source_points(keypoints, scale),
             descriptors=np.asarray(descriptors, np.uint8),
             scale=scale,
         )
+
+
+def _source_points(keypoints: Sequence[cv2.KeyPoint], scale: float) -> NDArray[np.float32]:
+    """(N, 2) positions in source pixels.
+
+    OpenCV scales a pyramid level's corners up by their corner pixel and not by its centre; without
+    the half pixels, a view turned around would be off by several source pixels.
+    """
+    if not keypoints:
+        return np.empty((0, 2), np.float32)
+    points = np.asarray(cv2.KeyPoint.convert(list(keypoints)), np.float64)
+    octaves = np.array([keypoint.octave for keypoint in keypoints])
+    centred = points + (PYRAMID_FACTOR ** octaves[:, None] - 1) / 2
+    return ((centred + 0.5) * scale - 0.5).astype(np.float32)
 
 
 class Verifier:

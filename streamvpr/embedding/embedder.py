@@ -114,8 +114,10 @@ def _runtime() -> ModuleType:
             "running a model needs ONNX Runtime: pip install 'streamvpr[cpu]' "
             "(or 'streamvpr[gpu]' for CUDA)"
         ) from error
-    onnxruntime.set_default_logger_severity(4)
-    return onnxruntime
+    runtime: ModuleType = onnxruntime
+    # Its own log lines on stderr say nothing that the exceptions do not.
+    runtime.set_default_logger_severity(4)
+    return runtime
 
 
 def _open_on(

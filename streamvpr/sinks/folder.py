@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import re
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import tomli_w
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from streamvpr.frames import Decision
 
+CLOSING = b"\n]\n"
 PREVIEW_NAME = re.compile(r"\d{6,}_.*_q\d+_m\d+\.jpg")
 
 
@@ -44,8 +47,9 @@ class FolderSink:
             self._matches.mkdir(parents=True, exist_ok=True)
             self._remove_old_previews()
             (folder / "run.toml").write_text(_run_toml(settings, sources), encoding="utf-8")
-            self._closures: BinaryIO = (folder / "loop_closures.json").open("wb")
-            self._end_array(b"[")
+            self._closures = (folder / "loop_closures.json").open("wb", buffering=0)
+            self._array_end = 0
+            self._extend_array(b"[")
 
     def write(self, decision: Decision) -> None:
         """Take a decision: a point of the plot, and a closure's record and preview."""
@@ -67,16 +71,25 @@ class FolderSink:
 
     def _write_closure(self, decision: Decision) -> None:
         record = self._encoder.encode(records.loop_closure(decision))
-        # Over the closing bracket, which comes again behind it.
-        self._closures.seek(self._array_end)
-        self._end_array((b",\n" if self._count else b"\n") + record)
+        self._extend_array((b",\n" if self._count else b"\n") + record)
         self._count += 1
 
-    def _end_array(self, text: bytes) -> None:
-        self._closures.write(text)
-        self._array_end = self._closures.tell()
-        self._closures.write(b"\n]\n")
-        self._closures.flush()
+    def _extend_array(self, text: bytes) -> None:
+        """Write over the closing bracket, and the bracket again behind it; all or nothing."""
+        try:
+            self._write_at(self._array_end, text + CLOSING)
+        except OSError:
+            if self._array_end:
+                self._closures.truncate(self._array_end)
+                self._write_at(self._array_end, CLOSING)
+            raise
+        self._array_end += len(text)
+
+    def _write_at(self, position: int, text: bytes) -> None:
+        self._closures.seek(position)
+        written = self._closures.write(text)
+        if written < len(text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._closures.name)
 
     def _write_preview(self, decision: Decision) -> None:
         match = decision.match
@@ -105,5 +118,6 @@ def _errors(folder: Path) -> Iterator[None]:
     except OSError as error:
         where = error.filename or folder
         raise StoreError(
-            f"cannot write {where}: {error.strerror or error}; check the output folder and its space"
+            f"cannot write {where}: {error.strerror or error}; "
+            "check the output folder and the space on its disk"
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from array import array
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,10 @@ def draw_similarity(series: dict[str, SimilaritySeries], sim_threshold: float, p
         panel.set(xlabel="query index", ylabel="best cosine similarity")
         panel.grid(alpha=0.25)
         panel.legend(loc="lower right", fontsize="small")
-    figure.savefig(path, format="png")
+    with warnings.catch_warnings():
+        # A stream's name may be in letters that the font lacks; boxes stand for them.
+        warnings.filterwarnings("ignore", message="Glyph")
+        figure.savefig(path, format="png")
 
 
 def _draw_panel(panel: Axes, name: str, series: SimilaritySeries) -> None:
@@ -68,7 +72,8 @@ def _draw_panel(panel: Axes, name: str, series: SimilaritySeries) -> None:
     if chosen:
         x, y = zip(*chosen, strict=True)
         panel.plot(x, y, "o", color="tab:green", markersize=5, label=f"accepted ({len(chosen)})")
-    panel.set_title(f"{name}: loop-closure signal")
+    # A name may hold dollar signs, which are no formula.
+    panel.set_title(f"{name}: loop-closure signal", parse_math=False)
 
 
 def draw_precision_recall(curve: list[CurvePoint], scores: Scores, path: Path) -> None:

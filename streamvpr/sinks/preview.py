@@ -53,7 +53,7 @@ def _draw_inliers(canvas: Image, decision: Decision, left: int, right: int) -> N
         cv2.circle(canvas, end, 2, GREEN, -1, cv2.LINE_AA)
 
 
-def _pixels(points: NDArray[np.float64]) -> list[tuple[int, int]]:
+def _pixels(points: NDArray[np.floating]) -> list[tuple[int, int]]:
     return [(int(x), int(y)) for x, y in np.rint(points)]
 
 

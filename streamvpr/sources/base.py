@@ -38,8 +38,10 @@ class Source(Protocol):
     """Whether its frames have a time."""
     default_fps: float
     """Frames a second of stream time to process where the user names none; 0 is every frame."""
-    skipped: int
-    """Images or packets that could not be read so far."""
+
+    @property
+    def skipped(self) -> int:
+        """Images or packets that could not be read so far."""
 
     @property
     def span(self) -> float | None:

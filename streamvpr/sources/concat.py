@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from streamvpr.sources.base import Clip
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from streamvpr.frames import Frame
+    from streamvpr.sources.base import Clip
     from streamvpr.sources.video import VideoSource
 
 

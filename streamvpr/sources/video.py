@@ -53,15 +53,16 @@ class VideoPicture:
 
     def _converted(self, width: int, height: int, pixels: str) -> Image:
         sideways = self._quarter_turns % 2 == 1
-        array = self._frame.to_ndarray(
+        converted = self._frame.to_ndarray(
             format=pixels,
             width=height if sideways else width,
             height=width if sideways else height,
             interpolation=Interpolation.AREA,
         )
+        array = np.asarray(converted, dtype=np.uint8)
         if self._quarter_turns:
             array = np.ascontiguousarray(np.rot90(array, self._quarter_turns))
-        return np.asarray(array, dtype=np.uint8)
+        return array
 
 
 class VideoSource:
@@ -144,11 +145,11 @@ class VideoSource:
     def _decode(self) -> Iterator[VideoFrame]:
         for packet in self._packets():
             try:
-                yield from packet.decode()  # type: ignore[misc]
+                yield from packet.decode()
             except (FFmpegError, OSError) as error:
                 self._skip("packet", error)
 
-    def _packets(self) -> Iterator[Packet]:
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
         packets = self._container.demux(self._stream)
         failures = 0
         while failures < MOST_READ_FAILURES:

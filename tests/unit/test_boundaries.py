@@ -1,0 +1,136 @@
+"""Who may import and use what, read from the source and not from what happens to run."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE = Path(__file__).resolve().parents[2] / "streamvpr"
+
+MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+
+
+@cache
+def nodes(module: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse((PACKAGE / module).read_text(encoding="utf-8"))))
+
+
+def imported(module: str) -> set[str]:
+    """Top-level names of what a module imports anywhere in it, and full names of its own kind."""
+    found: set[str] = set()
+    for node in nodes(module):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+        elif isinstance(node, ast.Call) and called(node) in ("import_module", "__import__"):
+            found |= {
+                str(a.value).split(".")[0] for a in node.args[:1] if isinstance(a, ast.Constant)
+            }
+    return found
+
+
+def called(node: ast.Call) -> str:
+    function = node.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def attributes(module: str) -> Iterator[tuple[str, str]]:
+    """`owner.name` as pairs, where the owner is a plain name."""
+    for node in nodes(module):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield node.value.id, node.attr
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert {"cli.py", "sources/video.py", "embedding/embedder.py"} <= set(MODULES)
+    assert "numpy" in imported("database.py")
+    assert ("cv2", "findHomography") in set(attributes("verification.py"))
+
+
+@pytest.mark.parametrize(
+    ("library", "allowed"),
+    [
+        ("av", {"sources/video.py", "media.py"}),
+        ("onnxruntime", {"embedding/embedder.py"}),
+        ("matplotlib", {"sinks/plot.py"}),
+        ("torch", set()),
+        ("torchvision", set()),
+        ("onnx", set()),
+    ],
+)
+def test_a_library_is_imported_in_its_own_modules_only(library: str, allowed: set[str]) -> None:
+    assert {module for module in MODULES if library in imported(module)} <= allowed
+
+
+FEATURE_SIDE = {
+    "BFMatcher",
+    "BFMatcher_create",
+    "FlannBasedMatcher",
+    "ORB",
+    "ORB_create",
+    "SIFT",
+    "SIFT_create",
+    "UsacParams",
+    "findFundamentalMat",
+    "findHomography",
+}
+
+
+def test_features_and_geometry_are_used_by_the_verifier_only() -> None:
+    users = {
+        module
+        for module in MODULES
+        for node in nodes(module)
+        if (isinstance(node, ast.Attribute) and node.attr in FEATURE_SIDE)
+        or (isinstance(node, ast.ImportFrom) and {a.name for a in node.names} & FEATURE_SIDE)
+    }
+    assert users == {"verification.py"}
+
+
+PROGRAM = {"cli.py", "execution.py", "__main__.py"}
+LIBRARY = [module for module in MODULES if module not in PROGRAM]
+
+
+@pytest.mark.parametrize("module", LIBRARY)
+def test_library_code_neither_prints_nor_exits(module: str) -> None:
+    calls = [node for node in nodes(module) if isinstance(node, ast.Call)]
+    plain = {node.func.id for node in calls if isinstance(node.func, ast.Name)}
+    assert not plain & {"print", "exit", "quit", "input", "breakpoint"}
+    used = set(attributes(module))
+    assert not used & {("sys", "exit"), ("os", "_exit"), ("os", "abort")}
+    assert not used & {("sys", "stdout"), ("sys", "stderr")}
+    assert not [n for n in nodes(module) if isinstance(n, ast.Name) and n.id == "SystemExit"]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_is_swallowed_without_a_name(module: str) -> None:
+    handlers = [node for node in nodes(module) if isinstance(node, ast.ExceptHandler)]
+    assert not [handler.lineno for handler in handlers if handler.type is None]
+
+
+def test_the_pure_parts_know_nothing_of_video_models_or_event_loops() -> None:
+    pure = {"database.py", "matching.py", "sampler.py", "frames.py", "evaluation.py", "records.py"}
+    for module in pure:
+        assert not imported(module) & {"asyncio", "cv2", "av", "threading", "logging"}, module
+
+
+def test_importing_the_package_loads_no_heavy_library() -> None:
+    code = (
+        "import sys, streamvpr, streamvpr.cli;"
+        "print(*sorted({'matplotlib', 'onnxruntime', 'onnx', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent
+    )
+    assert done.stdout.split() == []
+    assert done.stderr == ""

@@ -1,0 +1,439 @@
+"""What is decided of a frame and why; what becomes part of the past and what does not."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamvpr.database import PlaceDatabase
+from streamvpr.frames import (
+    Candidate,
+    Decision,
+    Described,
+    Features,
+    Keyframe,
+    Verdict,
+    Verification,
+)
+from streamvpr.recognition import Judge, Recognizer
+from streamvpr.sampler import Exclusion, StillnessGate
+from streamvpr.verification import LEAST_MATCHES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    MakeCandidate = Callable[..., Candidate]
+    MakeDescribed = Callable[..., Described]
+
+
+class FakeVerifier:
+    """Says of the place that has N features what it was told to say of N."""
+
+    def __init__(self, said: dict[int, Verification]) -> None:
+        self.said = said
+        self.asked: list[int] = []
+
+    def verify(self, query: Features, match: Features) -> Verification:
+        self.asked.append(len(match.points))
+        return self.said[len(match.points)]
+
+
+def features(count: int) -> Features:
+    return Features(np.zeros((count, 2), np.float32), np.zeros((count, 32), np.uint8), 1.0)
+
+
+def judge_with(said: dict[int, Verification] | None, **settings_: float) -> Judge:
+    verifier = None if said is None else FakeVerifier(said)
+    chosen = {"sim_threshold": 0.6, "min_inliers": 20, **settings_}
+    return Judge(verifier=verifier, **chosen)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def query(make_described: MakeDescribed) -> Described:
+    return make_described(40, [1, 0])
+
+
+class TestVerdicts:
+    def test_without_candidates_the_database_is_empty(self, query: Described) -> None:
+        decision = judge_with({}).decide(query, [])
+        assert decision == Decision(query.keyframe, Verdict.EMPTY_DATABASE)
+        assert not decision.accepted
+
+    def test_what_looks_too_different_is_not_verified(
+        self, query: Described, make_candidate: MakeCandidate
+    ) -> None:
+        judge = judge_with({})
+        candidate = make_candidate(score=0.59)
+        decision = judge.decide(query, [candidate])
+        assert decision.verdict is Verdict.BELOW_THRESHOLD
+        assert decision.match is candidate
+        assert decision.verification is None
+        assert decision.confidence is not None
+
+    def test_the_threshold_itself_is_enough(
+        self, query: Described, make_candidate: MakeCandidate
+    ) -> None:
+        decision = judge_with(None).decide(query, [make_candidate(score=0.6)])
+        assert decision.verdict is Verdict.ACCEPTED
+
+    def test_without_geometry_similarity_decides_alone(
+        self, query: Described, make_candidate: MakeCandidate
+    ) -> None:
+        decision = judge_with(None).decide(query, [make_candidate(score=0.7)])
+        assert decision.verdict is Verdict.ACCEPTED
+        assert decision.verification is None
+
+    @pytest.mark.parametrize(
+        ("matches", "inliers", "verdict"),
+        [
+            (0, 0, Verdict.TOO_FEW_MATCHES),
+            (19, 0, Verdict.TOO_FEW_MATCHES),
+            (19, 15, Verdict.TOO_FEW_MATCHES),
+            (20, 19, Verdict.TOO_FEW_INLIERS),
+            (90, 0, Verdict.TOO_FEW_INLIERS),
+            (90, 19, Verdict.TOO_FEW_INLIERS),
+            (20, 20, Verdict.ACCEPTED),
+            (90, 60, Verdict.ACCEPTED),
+        ],
+    )
+    def test_geometry_decides_what_similarity_let_through(
+        self,
+        query: Described,
+        make_candidate: MakeCandidate,
+        matches: int,
+        inliers: int,
+        verdict: Verdict,
+    ) -> None:
+        said = Verification(matches=matches, inliers=inliers)
+        decision = judge_with({0: said}).decide(query, [make_candidate(score=0.7)])
+        assert decision.verdict is verdict
+        assert decision.verification is said
+        assert decision.accepted == (verdict is Verdict.ACCEPTED)
+
+    def test_fewer_matches_than_a_homography_takes_are_too_few_whatever_is_asked(
+        self, query: Described, make_candidate: MakeCandidate
+    ) -> None:
+        said = Verification(matches=LEAST_MATCHES - 1, inliers=0)
+        decision = judge_with({0: said}, min_inliers=4).decide(query, [make_candidate()])
+        assert decision.verdict is Verdict.TOO_FEW_MATCHES
+
+    @pytest.mark.parametrize("lacking", ["query", "place"])
+    def test_a_frame_without_features_has_no_matches(
+        self, query: Described, make_candidate: MakeCandidate, lacking: str
+    ) -> None:
+        judge, candidate = judge_with({}), make_candidate(score=0.9)
+        if lacking == "query":
+            query = Described(query.keyframe, query.descriptor, None)
+        else:
+            candidate = make_candidate(score=0.9, features=None)
+        decision = judge.decide(query, [candidate])
+        assert decision.verdict is Verdict.TOO_FEW_MATCHES
+        assert decision.verification == Verification(matches=0, inliers=0)
+
+
+class TestSeveralCandidates:
+    def test_the_best_verified_wins_over_the_most_similar(
+        self, query: Described, make_candidate: MakeCandidate
+    ) -> None:
+        judge = judge_with(
+            {1: Verification(90, 12), 2: Verification(90, 30), 3: Verification(90, 25)}
+        )
+        candidates = [
+            make_candidate(n, score=score, features=features(n))
+            for n, score in ((1, 0.95), (2, 0.8), (3, 0.79))
+        ]
+        decision = judge.decide(query, candidates)
+        assert decision.verdict is Verdict.ACCEPTED
+        assert decision.match is candidates[1]
+        assert decision.verification is not None
+        assert decision.verification.inliers == 30
+
+    def test_an_accepted_one_wins_over_a_surer_one_that_is_not(
+        self, query: Described, make_candidate: MakeCandidate
+    ) -> None:
+        judge = judge_with({1: Verification(90, 19), 2: Verification(90, 20)})
+        near = make_candidate(1, score=0.99, features=features(1))
+        far = make_candidate(2, score=0.61, features=features(2))
+        decision = judge.decide(query, [near, far])
+        assert decision.match is far
+        assert decision.accepted
+
+    def test_of_equals_the_first_and_so_the_most_similar_is_named(
+        self, query: Described, make_candidate: MakeCandidate
+    ) -> None:
+        first, second = make_candidate(1, score=0.5), make_candidate(2, score=0.5)
+        assert judge_with(None).decide(query, [first, second]).match is first
+
+    def test_only_those_above_the_threshold_are_verified(
+        self, query: Described, make_candidate: MakeCandidate
+    ) -> None:
+        verifier = FakeVerifier({1: Verification(90, 30)})
+        judge = Judge(sim_threshold=0.6, min_inliers=20, verifier=verifier)  # type: ignore[arg-type]
+        judge.decide(
+            query,
+            [
+                make_candidate(1, score=0.7, features=features(1)),
+                make_candidate(2, score=0.5, features=features(2)),
+            ],
+        )
+        assert verifier.asked == [1]
+
+
+scores = st.floats(-1, 1)
+inlier_counts = st.integers(0, 1000)
+thresholds = st.one_of(st.floats(-1, 1), st.sampled_from([-1.0, 0.0, 0.999, 0.9999, 1.0]))
+
+
+class TestConfidence:
+    def test_a_candidate_at_every_least_is_a_half(self) -> None:
+        assert judge_with({}).confidence(0.6, Verification(50, 20)) == pytest.approx(0.5)
+        assert judge_with(None).confidence(0.6, None) == pytest.approx(0.5)
+
+    @given(score=scores, inliers=inlier_counts, threshold=thresholds, least=st.integers(4, 100))
+    @settings(deadline=None, derandomize=True)
+    def test_it_is_within_0_and_1(
+        self, score: float, inliers: int, threshold: float, least: int
+    ) -> None:
+        said = Verification(inliers, inliers)
+        for judge in (
+            judge_with({}, sim_threshold=threshold, min_inliers=least),
+            judge_with(None, sim_threshold=threshold),
+        ):
+            for verification in (None, said):
+                assert 0 <= judge.confidence(score, verification) <= 1
+
+    @given(pair=st.tuples(scores, scores), inliers=inlier_counts, threshold=st.floats(-1, 0.99))
+    @settings(deadline=None, derandomize=True)
+    def test_it_never_decreases_in_similarity(
+        self, pair: tuple[float, float], inliers: int, threshold: float
+    ) -> None:
+        for said in ({}, None):
+            judge = judge_with(said, sim_threshold=threshold)
+            verification = None if said is None else Verification(inliers, inliers)
+            assert judge.confidence(min(pair), verification) <= judge.confidence(
+                max(pair), verification
+            )
+
+    @given(score=scores, pair=st.tuples(inlier_counts, inlier_counts))
+    @settings(deadline=None, derandomize=True)
+    def test_it_never_decreases_in_inliers(self, score: float, pair: tuple[int, int]) -> None:
+        judge = judge_with({})
+        few, many = (judge.confidence(score, Verification(n, n)) for n in sorted(pair))
+        assert few <= many
+
+    @given(score=scores)
+    @settings(deadline=None, derandomize=True)
+    def test_a_failed_verification_is_no_evidence_for_a_place(self, score: float) -> None:
+        judge = judge_with({})
+        assert judge.confidence(score, None) == judge.confidence(score, Verification(0, 0))
+
+    def test_more_of_each_evidence_counts(self) -> None:
+        judge = judge_with({})
+        weak = judge.confidence(0.7, Verification(90, 30))
+        assert judge.confidence(0.8, Verification(90, 30)) > weak
+        assert judge.confidence(0.7, Verification(90, 40)) > weak
+
+
+def recognizer(
+    exclusion: Exclusion | None, *, capacity: int = 100, dimension: int = 2, top_k: int = 5
+) -> Recognizer:
+    return Recognizer(
+        PlaceDatabase(capacity, dimension),
+        Judge(sim_threshold=0.9, min_inliers=20, verifier=None),
+        top_k=top_k,
+        exclusion=exclusion,
+    )
+
+
+class TestRecognizer:
+    def test_a_frame_does_not_match_itself(self, make_described: MakeDescribed) -> None:
+        past = recognizer(Exclusion(gap=1))
+        decision = past.observe(make_described(0, [1, 0]))
+        assert decision.verdict is Verdict.EMPTY_DATABASE
+        assert len(past.database) == 1
+
+    @pytest.mark.parametrize("gap", [2, 3, 9])
+    def test_the_first_frame_that_may_match_is_a_gap_later(
+        self, make_described: MakeDescribed, gap: int
+    ) -> None:
+        for away in range(1, 12):
+            past = recognizer(Exclusion(gap=gap))
+            for index in range(away):
+                past.observe(make_described(index, [1, 0] if index == 0 else [0, 1]))
+            decision = past.observe(make_described(away, [1, 0]))
+            assert decision.accepted == (away >= gap)
+            if decision.accepted:
+                assert decision.match is not None
+                assert decision.match.place.index == 0
+
+    def test_a_view_that_was_never_left_is_no_revisit(self, make_described: MakeDescribed) -> None:
+        past = recognizer(Exclusion(gap=3))
+        road = [
+            past.observe(make_described(n, [math.cos(n / 100), math.sin(n / 100)]))
+            for n in range(60)
+        ]
+        assert not any(d.accepted for d in road)
+        assert len(past.database) == 60, "unlike a still one it is kept"
+
+    def test_what_is_remembered_of_a_frame(self, make_described: MakeDescribed) -> None:
+        past = recognizer(Exclusion(gap=1))
+        kept = make_described(0, [1, 0], time=1.5, path="a.jpg", width=320, thumbnail=b"jpeg")
+        past.observe(kept)
+        past.observe(make_described(1, [0, 1]))
+        match = past.observe(make_described(2, [1, 0])).match
+        assert match is not None
+        place = match.place
+        assert (place.stream, place.index, place.time) == ("cam", 0, 1.5)
+        assert (place.path, place.width, place.thumbnail) == ("a.jpg", 320, b"jpeg")
+        assert place.features is kept.features
+
+    def test_a_stationary_frame_is_not_remembered_and_asks_nothing(
+        self, make_described: MakeDescribed
+    ) -> None:
+        past = recognizer(Exclusion(gap=1))
+        past.observe(make_described(0, [1, 0]))
+        decision = past.observe(make_described(1, same_view_as=0))
+        assert decision == Decision(decision.query, Verdict.STATIONARY)
+        assert decision.query.index == 1
+        assert len(past.database) == 1
+
+    def test_a_place_that_was_just_in_view_cannot_match(
+        self, make_described: MakeDescribed
+    ) -> None:
+        past = recognizer(Exclusion(gap=3))
+        past.observe(make_described(0, [1, 0]))
+        for index in range(1, 10):
+            past.observe(make_described(index, same_view_as=0))
+        views = ([0, 1], [1, 0], [1, 0], [1, 0])
+        found = [past.observe(make_described(10 + n, view)) for n, view in enumerate(views)]
+        assert [d.accepted for d in found] == [False, False, True, True]
+        assert found[2].match is not None
+        assert found[2].match.place.index == 0
+
+    def test_a_fixed_database_is_not_added_to(self, make_described: MakeDescribed) -> None:
+        past = recognizer(None)
+        past.remember(make_described(0, [1, 0]))
+        past.remember(make_described(1, [0, 1]))
+        decisions = [past.observe(make_described(n, [1, 0], stream="query")) for n in range(5)]
+        assert len(past.database) == 2
+        assert [d.match and d.match.place.index for d in decisions] == [0] * 5
+        assert all(d.accepted for d in decisions)
+
+    def test_a_fixed_database_excludes_nothing(self, make_described: MakeDescribed) -> None:
+        past = recognizer(None)
+        for n in range(50):
+            past.remember(make_described(n, [1, 0] if n == 49 else [0, 1]))
+        match = past.observe(make_described(0, [1, 0])).match
+        assert match is not None
+        assert match.place.index == 49
+
+    def test_no_more_places_than_the_capacity_are_kept(self, make_described: MakeDescribed) -> None:
+        past = recognizer(Exclusion(gap=1), capacity=4)
+        for index in range(10):
+            past.observe(make_described(index, [0, 1] if index % 2 else [1, 0]))
+        assert len(past.database) == 4
+        match = past.observe(make_described(10, [1, 0])).match
+        assert match is not None
+        assert match.place.index == 6, "the oldest that is left"
+
+    def test_no_more_candidates_than_top_k_are_verified(
+        self, make_described: MakeDescribed
+    ) -> None:
+        verifier = FakeVerifier({0: Verification(0, 0)})
+        judge = Judge(sim_threshold=0.5, min_inliers=20, verifier=verifier)  # type: ignore[arg-type]
+        past = Recognizer(PlaceDatabase(100, 2), judge, top_k=3, exclusion=None)
+        for index in range(50):
+            past.remember(make_described(index, [1, 0]))
+        past.observe(make_described(0, [1, 0]))
+        assert len(verifier.asked) == 3
+
+    def test_only_closures_have_a_loop_and_a_sustained_one_has_one(
+        self, make_described: MakeDescribed
+    ) -> None:
+        past = recognizer(Exclusion(gap=20), dimension=40)
+        axes = np.eye(40)
+        lap = [past.observe(make_described(n, axes[n])) for n in range(30)]
+        again = [past.observe(make_described(30 + n, axes[n])) for n in range(30)]
+        assert {d.loop_id for d in lap} == {None}
+        assert [d.loop_id for d in again] == [0] * 30
+
+
+def luma(seed: int) -> np.ndarray:
+    coarse = np.random.default_rng(seed).integers(20, 236, (6, 8)).astype(np.float32)
+    return np.clip(cv2.resize(coarse, (64, 48), interpolation=cv2.INTER_CUBIC), 0, 255)
+
+
+class Robot:
+    """Drives a stillness gate and a recognizer by one exclusion, as `run` does."""
+
+    def __init__(self, gap: int) -> None:
+        exclusion = Exclusion(gap=gap)
+        self.gate = StillnessGate(exclusion)
+        self.past = recognizer(exclusion, dimension=64, capacity=2000)
+        self.rng = np.random.default_rng(0)
+        self.index = -1
+
+    def see(self, where: int) -> Decision:
+        self.index += 1
+        picture = np.clip(luma(where) + self.rng.normal(0, 3, (48, 64)), 0, 255).astype(np.uint8)
+        same = self.gate.observe(self.index, self.index / 2, picture)
+        descriptor = np.random.default_rng(where).normal(size=64)
+        descriptor = (descriptor / np.linalg.norm(descriptor)).astype(np.float32)
+        keyframe = Keyframe("cam", self.index, self.index / 2, "", 640, 480, same_view_as=same)
+        return self.past.observe(
+            Described(keyframe, None if same is not None else descriptor, None)
+        )
+
+
+class TestStandingStill:
+    def test_a_parked_robot_keeps_one_place_and_closes_no_loop_with_itself(self) -> None:
+        robot = Robot(gap=31)
+        for where in range(40):
+            robot.see(where)
+        parked = [robot.see(1000) for _ in range(200)]
+        assert parked[0].verdict is Verdict.BELOW_THRESHOLD
+        assert {d.verdict for d in parked[1:]} == {Verdict.STATIONARY}
+        assert len(robot.past.database) == 41
+
+    def test_driving_off_it_does_not_close_a_loop_with_where_it_just_stood(self) -> None:
+        robot = Robot(gap=31)
+        for _ in range(100):
+            robot.see(7)
+        left = [robot.see(100 + n) for n in range(20)]
+        back = robot.see(7)
+        assert not any(d.accepted for d in left)
+        assert back.verdict is Verdict.STATIONARY, "it had not been away for long"
+
+    def test_coming_back_it_closes_one_loop_and_then_stands(self) -> None:
+        robot = Robot(gap=31)
+        for _ in range(100):
+            robot.see(7)
+        for n in range(40):
+            robot.see(100 + n)
+        back = [robot.see(7) for _ in range(100)]
+        assert back[0].verdict is Verdict.ACCEPTED
+        assert back[0].match is not None
+        assert back[0].match.place.index == 0
+        assert {d.verdict for d in back[1:]} == {Verdict.STATIONARY}
+
+    def test_a_second_lap_with_stops_finds_every_place_of_the_first(self) -> None:
+        robot = Robot(gap=31)
+        for _ in range(2):
+            for where in range(50):
+                for _ in range(10 if where == 25 else 1):
+                    decision = robot.see(where)
+                    if robot.index >= 59 and decision.verdict is not Verdict.STATIONARY:
+                        assert decision.accepted, f"at {where}"
+
+
+def test_the_logistic_of_the_evidence_is_the_documented_one() -> None:
+    # Half of the way from the threshold to 1, and inliers that double: 2 * 1/2 + 3 * log(41 / 21).
+    evidence = 2.0 * 0.5 + 3.0 * math.log(41 / 21)
+    found = judge_with({}).confidence(0.8, Verification(90, 40))
+    assert found == pytest.approx(1 / (1 + math.exp(-evidence)))

@@ -1,0 +1,244 @@
+"""What goes out as JSON: the keys, the nulls, and only finite numbers."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from streamvpr import records
+from streamvpr.frames import Decision, Verdict, Verification
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Make = Callable[..., Any]
+
+LOOP_CLOSURE_KEYS = [
+    "type",
+    "stream",
+    "loop_id",
+    "query_idx",
+    "match_idx",
+    "query_time",
+    "match_time",
+    "score",
+    "confidence",
+    "geom_verified",
+    "inliers",
+    "query_path",
+    "match_path",
+    "match_stream",
+    "homography",
+]
+QUERY_KEYS = [
+    "type",
+    "stream",
+    "query_idx",
+    "query_time",
+    "decision",
+    "match_idx",
+    "score",
+    "confidence",
+    "inliers",
+]
+
+
+def written(record: records.Record) -> dict[str, Any]:
+    def refuse(name: str) -> float:
+        raise AssertionError(f"{name} is not finite")
+
+    text = msgspec.json.encode(record).decode()
+    assert "-0.0" not in text
+    found = json.loads(text, parse_constant=refuse)
+    assert isinstance(found, dict)
+    return found
+
+
+class TestLoopClosure:
+    def test_every_field_has_its_name_and_its_place(self, make_decision: Make) -> None:
+        homography = np.array([[1, 0.5, -20], [0, 1, 3.25], [1e-5, 0, 1]])
+        decision = make_decision(
+            40, 3, loop_id=7, verification=Verification(80, 52, homography=homography)
+        )
+        found = written(records.loop_closure(decision))
+        assert list(found) == LOOP_CLOSURE_KEYS
+        assert found == {
+            "type": "loop_closure",
+            "stream": "cam",
+            "loop_id": 7,
+            "query_idx": 40,
+            "match_idx": 3,
+            "query_time": 20.0,
+            "match_time": 1.5,
+            "score": 0.9,
+            "confidence": 0.97,
+            "geom_verified": True,
+            "inliers": 52,
+            "query_path": "cam.mp4",
+            "match_path": "cam.mp4",
+            "match_stream": "cam",
+            "homography": [1, 0.5, -20, 0, 1, 3.25, 1e-5, 0, 1],
+        }
+
+    def test_query_and_match_are_not_mixed_up(
+        self, make_decision: Make, make_keyframe: Make, make_candidate: Make
+    ) -> None:
+        decision = make_decision(
+            keyframe=make_keyframe(9, stream="now", path="now.mp4"),
+            match=make_candidate(4, stream="then", path="then.mp4"),
+        )
+        found = written(records.loop_closure(decision))
+        assert (found["stream"], found["query_path"]) == ("now", "now.mp4")
+        assert (found["match_stream"], found["match_path"]) == ("then", "then.mp4")
+
+    def test_without_geometry_inliers_are_minus_one_and_nothing_is_verified(
+        self, make_decision: Make
+    ) -> None:
+        found = written(records.loop_closure(make_decision(verification=None)))
+        assert list(found) == LOOP_CLOSURE_KEYS
+        assert (found["geom_verified"], found["inliers"]) == (False, -1)
+        assert found["homography"] is None
+
+    def test_a_folder_of_images_has_no_times(
+        self, make_decision: Make, make_keyframe: Make, make_candidate: Make
+    ) -> None:
+        decision = make_decision(
+            keyframe=make_keyframe(40, time=None), match=make_candidate(3, time=None)
+        )
+        found = written(records.loop_closure(decision))
+        assert list(found) == LOOP_CLOSURE_KEYS
+        assert found["query_time"] is None
+        assert found["match_time"] is None
+
+    @pytest.mark.parametrize(
+        "lacking", [{"match": None}, {"loop_id": None}, {"confidence": None}], ids=str
+    )
+    def test_what_closed_no_loop_is_none(
+        self, make_decision: Make, lacking: dict[str, None]
+    ) -> None:
+        decision = make_decision(40, **lacking)
+        with pytest.raises(ValueError, match="query 40 of cam"):
+            records.loop_closure(decision)
+
+
+class TestQuery:
+    def test_an_accepted_one(self, make_decision: Make) -> None:
+        found = written(records.query(make_decision(40, 3)))
+        assert list(found) == QUERY_KEYS
+        assert found == {
+            "type": "query",
+            "stream": "cam",
+            "query_idx": 40,
+            "query_time": 20.0,
+            "decision": "accepted",
+            "match_idx": 3,
+            "score": 0.9,
+            "confidence": 0.97,
+            "inliers": 52,
+        }
+
+    @pytest.mark.parametrize("verdict", [Verdict.EMPTY_DATABASE, Verdict.STATIONARY])
+    def test_without_a_candidate_all_of_it_is_null(
+        self, make_keyframe: Make, verdict: Verdict
+    ) -> None:
+        found = written(records.query(Decision(make_keyframe(5), verdict)))
+        assert list(found) == QUERY_KEYS
+        assert found["decision"] == verdict.value
+        assert {found[key] for key in ("match_idx", "score", "confidence", "inliers")} == {None}
+
+    def test_where_geometry_was_not_reached_inliers_are_null(self, make_decision: Make) -> None:
+        decision = make_decision(verdict=Verdict.BELOW_THRESHOLD, verification=None)
+        assert written(records.query(decision))["inliers"] is None
+
+    def test_where_matches_were_too_few_inliers_are_zero(self, make_decision: Make) -> None:
+        decision = make_decision(
+            verdict=Verdict.TOO_FEW_MATCHES, verification=Verification(matches=3, inliers=0)
+        )
+        found = written(records.query(decision))
+        assert (found["decision"], found["inliers"]) == ("too_few_matches", 0)
+
+    @pytest.mark.parametrize("verdict", list(Verdict))
+    def test_decisions_have_the_documented_names(
+        self, make_decision: Make, verdict: Verdict
+    ) -> None:
+        assert written(records.query(make_decision(verdict=verdict)))["decision"] in {
+            "accepted",
+            "empty_database",
+            "below_threshold",
+            "too_few_matches",
+            "too_few_inliers",
+            "inconsistent_sequence",
+            "stationary",
+        }
+
+
+class TestStream:
+    def test_the_keys(self) -> None:
+        event = records.Stream(stream="cam", state="ended", path="a", frames=3, skipped=0)
+        assert written(event) == {
+            "type": "stream",
+            "stream": "cam",
+            "state": "ended",
+            "path": "a",
+            "frames": 3,
+            "skipped": 0,
+            "message": None,
+        }
+
+
+class TestNumbers:
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+    def test_a_score_that_is_not_finite_is_refused(
+        self, make_decision: Make, make_candidate: Make, value: float
+    ) -> None:
+        decision = make_decision(match=make_candidate(3, score=value))
+        for make in (records.query, records.loop_closure):
+            with pytest.raises(ValueError, match="JSON"):
+                make(decision)
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_nor_is_a_confidence_a_time_or_a_homography(
+        self, make_decision: Make, make_keyframe: Make, value: float
+    ) -> None:
+        broken = np.eye(3)
+        broken[1, 2] = value
+        for decision in (
+            make_decision(confidence=value),
+            make_decision(keyframe=make_keyframe(40, time=value)),
+            make_decision(verification=Verification(80, 52, homography=broken)),
+        ):
+            with pytest.raises(ValueError, match="JSON"):
+                records.loop_closure(decision)
+
+    def test_a_negative_zero_is_a_zero(self, make_decision: Make, make_candidate: Make) -> None:
+        decision = make_decision(match=make_candidate(3, score=-1e-9), confidence=-0.0)
+        assert written(records.query(decision))["score"] == 0
+        assert written(records.loop_closure(decision))["score"] == 0
+
+    def test_also_in_a_homography_and_in_a_time(
+        self, make_decision: Make, make_keyframe: Make
+    ) -> None:
+        homography = np.array([[1, -0.0, 0], [0, 1, -0.0], [-0.0, 0, 1]])
+        decision = make_decision(
+            keyframe=make_keyframe(40, time=-1e-9),
+            verification=Verification(80, 52, homography=homography),
+        )
+        assert written(records.loop_closure(decision))["homography"] == [1, 0, 0, 0, 1, 0, 0, 0, 1]
+
+    def test_scores_have_six_places_and_a_homography_nine_digits(
+        self, make_decision: Make, make_candidate: Make
+    ) -> None:
+        homography = np.eye(3) * (2 / 3)
+        decision = make_decision(
+            match=make_candidate(3, score=2 / 3),
+            confidence=1 / 3,
+            verification=Verification(80, 52, homography=homography),
+        )
+        found = written(records.loop_closure(decision))
+        assert found["score"] == 0.666667
+        assert found["confidence"] == 0.333333
+        assert found["homography"][0] == 0.666666667
