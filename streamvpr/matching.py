@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # Candidates nearer in time than this many processed frames show the same stretch of the way.
 NEIGHBOURHOOD = 2
 # Share of the similarity lost since a place that a revisit of it must regain.
-REGAINED = 1 / 3
+REGAINED = 0.4
 
 
 def distinct_in_time(

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from streamvpr.verification import Verifier
 
 
+# In the logarithm of the odds: from the threshold to a similarity of 1, and for each factor e of
+# the number of inliers.
+SIMILARITY_WEIGHT = 4.0
+INLIERS_WEIGHT = 3.0
+
+
 class Judge:
     """Decides from similarity and geometry, and says how sure that is."""
 
@@ -58,19 +64,17 @@ class Judge:
 
         Similarity counts by how much of the way from the threshold to 1 it goes; inliers by the
         logarithm of their number over the least that is accepted. 0.5 is a candidate at the
-        threshold, with the least inliers where geometry is on.
+        threshold, with the least inliers where geometry is on. Up to half of those, inliers count
+        alike: wrong pairs have as many by chance, and similarity ranks better then.
         """
         similarity = (score - self.sim_threshold) / max(1e-6, 1 - self.sim_threshold)
         evidence = SIMILARITY_WEIGHT * similarity
         if self._verifier is not None:
-            inliers = 0 if verification is None else verification.inliers
-            evidence += INLIERS_WEIGHT * math.log((1 + inliers) / (1 + self.min_inliers))
+            inliers = 0.0 if verification is None else verification.inliers
+            told_from_chance = max(inliers, self.min_inliers / 2)
+            evidence += INLIERS_WEIGHT * math.log((1 + told_from_chance) / (1 + self.min_inliers))
         # The logistic function, written so that no evidence overflows it.
         return (1 + math.tanh(evidence / 2)) / 2
-
-
-SIMILARITY_WEIGHT = 2.0
-INLIERS_WEIGHT = 3.0
 
 
 class Recognizer:
