@@ -206,7 +206,11 @@ class _Kit:
 
     def recognizer(self, exclusion: Exclusion | None) -> Recognizer:
         options = self._options
-        verifier = Verifier(reproj_thresh=options.reproj_thresh, seed=options.seed)
+        verifier = Verifier(
+            least_matches=options.min_inliers,
+            reproj_thresh=options.reproj_thresh,
+            seed=options.seed,
+        )
         judge = Judge(
             sim_threshold=self._sim_threshold,
             min_inliers=options.min_inliers,

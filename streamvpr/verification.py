@@ -92,14 +92,20 @@ class Verifier:
     (Barath et al., CVPR 2020). Same features, same seed, same result.
     """
 
-    def __init__(self, *, reproj_thresh: float = 3.0, seed: int = 0) -> None:
-        """`reproj_thresh`: most reprojection error of an inlier, in pixels of the analysed size."""
+    def __init__(
+        self, *, least_matches: int = LEAST_MATCHES, reproj_thresh: float = 3.0, seed: int = 0
+    ) -> None:
+        """`reproj_thresh`: most reprojection error of an inlier, in pixels of the analysed size.
+
+        Pairs with fewer than `least_matches` matches are not tried: they have no inliers.
+        """
+        self.least_matches = max(LEAST_MATCHES, least_matches)
         self._params = _magsac(reproj_thresh, seed)
 
     def verify(self, query: Features, match: Features) -> Verification:
         """Match two keyframes and count the inliers of the best homography."""
         pairs = mutual_matches(query.descriptors, match.descriptors)
-        if len(pairs) < LEAST_MATCHES:
+        if len(pairs) < self.least_matches:
             return Verification(matches=len(pairs), inliers=0)
         query_points = query.points[pairs[:, 0]]
         match_points = match.points[pairs[:, 1]]

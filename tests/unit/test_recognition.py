@@ -433,7 +433,7 @@ class TestStandingStill:
 
 
 def test_the_logistic_of_the_evidence_is_the_documented_one() -> None:
-    # Half of the way from the threshold to 1, and inliers that double: 2 * 1/2 + 3 * log(41 / 21).
-    evidence = 2.0 * 0.5 + 3.0 * math.log(41 / 21)
+    # Half of the way from the threshold to 1, and inliers that double: 4 * 1/2 + 3 * log(41 / 21).
+    evidence = 4.0 * 0.5 + 3.0 * math.log(41 / 21)
     found = judge_with({}).confidence(0.8, Verification(90, 40))
     assert found == pytest.approx(1 / (1 + math.exp(-evidence)))
