@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from streamvpr.errors import OutputClosed
+from streamvpr.errors import OutputClosed, StoreError
 from streamvpr.sinks import JsonLinesSink, Sink
 from streamvpr.sinks.progress import OutputBesideProgress, ProgressSink
 
@@ -41,6 +41,8 @@ def execute(
 
     The first SIGINT or SIGTERM drains and stops, the second SIGINT cancels. Raises StreamVPRError.
     """
+    if sys.stdout is None:
+        raise StoreError("standard output is closed; send it to a file, or to /dev/null")
     output = sys.stdout.buffer
     bars = ProgressSink(console) if progress and console.is_terminal else None
     beside = bars is not None and sys.stdout.isatty()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from streamvpr.frames import Decision
+    from streamvpr.frames import Decision, Keyframe
     from streamvpr.pipeline import Stream
     from streamvpr.records import Stream as StreamEvent
 
@@ -55,6 +55,7 @@ class ProgressSink:
         )
         self._drawn = 0.0
         self._tasks: dict[str, Task] = {}
+        self._origins: dict[str, float] = {}
 
     def follow(self, streams: Sequence[Stream]) -> Self:
         """Show these streams, which are about to run."""
@@ -71,7 +72,7 @@ class ProgressSink:
         task, query = self._tasks[decision.query.stream], decision.query
         self._progress.update(
             task.id,
-            completed=query.index + 1 if query.time is None else query.time,
+            completed=self._done(query),
             frames=query.index + 1,
             closures=task.fields["closures"] + decision.accepted,
         )
@@ -79,6 +80,11 @@ class ProgressSink:
         if now - self._drawn >= self.REDRAW_SECONDS:
             self._drawn = now
             self._progress.refresh()
+
+    def _done(self, query: Keyframe) -> float:
+        if query.time is None:
+            return query.index + 1
+        return query.time - self._origins.setdefault(query.stream, query.time)
 
     def write_stream(self, event: StreamEvent) -> None:
         """Fill the bar of a stream that ended."""

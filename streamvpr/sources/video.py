@@ -129,6 +129,9 @@ class VideoSource:
                 return
             if last >= start:
                 yield Frame(time=last, path=self.path, picture=VideoPicture(decoded))
+        if self.clip.start > 0 and (last is None or last < start):
+            logger.warning("%s ends before --start %g s", self.path, self.clip.start)
+            return
         self._report_end(last)
 
     def close(self) -> None:
