@@ -42,6 +42,8 @@ app = App(
     version=__version__,
     help="Have I been here before? Verified loop closures from video, as JSON lines.",
     help_format="plaintext",
+    # A command's exit code comes back here, where errors are reported too.
+    result_action="return_value",
 )
 
 SourceArgument = Annotated[
@@ -85,7 +87,12 @@ def match(
 
 @app.command(name="eval")
 def evaluate(
-    records: Annotated[str, Parameter(help="Output of --records queries; - is standard input.")],
+    records: Annotated[
+        str,
+        Parameter(
+            help="Output of --records queries; - is standard input.", allow_leading_hyphen=True
+        ),
+    ],
     /,
     *,
     ground_truth: Annotated[Path, Parameter(help="CSV with query_idx,match_idx: right pairs.")],
@@ -156,7 +163,7 @@ def launch(
     settings = {} if config is None else _read_settings(config)
     _set_up_logging(
         log_level or settings.pop("log-level", None) or LogLevel.INFO,
-        quiet=settings.pop("quiet", False) if quiet is None else quiet,
+        quiet=_quiet(settings.pop("quiet", False)) if quiet is None else quiet,
     )
     # The first found wins: variables before the file; flags come before both.
     app.config = (
@@ -202,6 +209,12 @@ def _set_up_logging(level: str, *, quiet: bool) -> None:
     root.propagate = False
 
 
+def _quiet(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"quiet = {value!r}: write true or false")
+    return value
+
+
 class _ConsoleHandler(logging.Handler):
     """Log lines on stderr, above the progress bar where there is one."""
 
@@ -234,9 +247,12 @@ def _lines(source: str) -> Iterable[str]:
 
 
 def _print(text: str) -> None:
-    """Write to standard output; a reader that has gone is no error."""
+    """Write to standard output; a reader that has gone is no error. Raises StoreError."""
     try:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
         discard_output()
+    except OSError as error:
+        discard_output()
+        raise StoreError(f"cannot write to standard output: {error.strerror}") from error

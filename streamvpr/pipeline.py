@@ -147,8 +147,8 @@ class Pipeline:
                 group.create_task(self._recognize_all())
                 group.create_task(self._emit_all())
         finally:
-            for stage in self._stages():
-                stage.shut_down()
+            # Joining waits for the call in hand; not on the event loop, which others need.
+            await asyncio.shield(asyncio.to_thread(self._join_threads))
         if self._failure is not None:
             raise self._failure
         lost = [stream.error for stream in self.streams if stream.error is not None]
@@ -263,6 +263,10 @@ class Pipeline:
     def _fail(self, error: StreamVPRError) -> None:
         if self._failure is None:
             self._failure = error
+
+    def _join_threads(self) -> None:
+        for stage in self._stages():
+            stage.shut_down()
 
     def _stages(self) -> list[Stage]:
         rest = [self._embedding, self._extracting, self._recognizing, self._emitting]

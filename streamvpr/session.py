@@ -131,7 +131,11 @@ class Session:
 
     async def _run_one(self, pipeline: Pipeline) -> None:
         await asyncio.to_thread(self._announce, pipeline, "started")
-        await pipeline.run()
+        try:
+            await pipeline.run()
+        except SourceError:
+            await asyncio.to_thread(self._announce, pipeline, "ended")
+            raise
         await asyncio.to_thread(self._announce, pipeline, "ended")
 
     def _announce(self, pipeline: Pipeline, state: Literal["started", "ended"]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 from av.error import FFmpegError
-from av.video.reformatter import Interpolation
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from streamvpr.errors import ConfigError, SourceLost, SourceOpenError
 from streamvpr.frames import Frame
@@ -31,13 +31,34 @@ logger = logging.getLogger(__name__)
 MOST_READ_FAILURES = 100
 # Encoders round durations, and the last frame lasts a while: less than this is no truncation.
 TRUNCATION_SLACK_SECONDS = 1.0
+# Sums of decimal seconds are not exact in binary: 0.8 + 0.4 is more than 1.2.
+CLIP_TOLERANCE_SECONDS = 1e-6
+# How far before the start of a clip a seek aims, in turn, until it lands there or before.
+SEEK_BACK_SECONDS = (0.0, 5.0, 20.0)
+
+
+class Scalers:
+    """libswscale's contexts, one for each form of picture: setting one up costs as much as its use.
+
+    They belong to one thread, the one that decodes.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, int, int], VideoReformatter] = {}
+
+    def scale(self, frame: VideoFrame, pixels: str, width: int, height: int) -> Image:
+        """The frame as an array of that size and pixel format, uint8."""
+        scaler = self._made.setdefault((pixels, width, height), VideoReformatter())
+        scaled = scaler.reformat(frame, width, height, pixels, interpolation=Interpolation.AREA)
+        return np.asarray(scaled.to_ndarray(), dtype=np.uint8)
 
 
 class VideoPicture:
     """A decoded video frame; libswscale makes each form straight from its planes."""
 
-    def __init__(self, frame: VideoFrame) -> None:
+    def __init__(self, frame: VideoFrame, scalers: Scalers) -> None:
         self._frame = frame
+        self._scalers = scalers
         self._quarter_turns = round(frame.rotation / 90) % 4
         sideways = self._quarter_turns % 2 == 1
         self.width = frame.height if sideways else frame.width
@@ -53,13 +74,8 @@ class VideoPicture:
 
     def _converted(self, width: int, height: int, pixels: str) -> Image:
         sideways = self._quarter_turns % 2 == 1
-        converted = self._frame.to_ndarray(
-            format=pixels,
-            width=height if sideways else width,
-            height=width if sideways else height,
-            interpolation=Interpolation.AREA,
-        )
-        array = np.asarray(converted, dtype=np.uint8)
+        size = (height, width) if sideways else (width, height)
+        array = self._scalers.scale(self._frame, pixels, *size)
         if self._quarter_turns:
             array = np.ascontiguousarray(np.rot90(array, self._quarter_turns))
         return array
@@ -82,13 +98,9 @@ class VideoSource:
         self.path = path
         self.skipped = 0
         self.clip = clip or Clip()
-        self._container = _open(path)
-        try:
-            self._stream = _choose_stream(self._container, path, video_stream)
-        except BaseException:
-            self._container.close()
-            raise
-        self._stream.thread_type = "AUTO"
+        self._wanted_stream = video_stream
+        self._scalers = Scalers()
+        self._container, self._stream = _open(path, video_stream)
 
     @property
     def length(self) -> float | None:
@@ -117,18 +129,16 @@ class VideoSource:
 
     def frames(self) -> Iterator[Frame]:
         """Decode the clip. Raises SourceLost where not one frame of the file can be decoded."""
-        start = self.beginning + self.clip.start
-        end = None if self.clip.end is None else self.beginning + self.clip.end
-        if self.clip.start > 0:
-            self._seek(start)
+        start = self.beginning + self.clip.start - CLIP_TOLERANCE_SECONDS
+        end = None if self.clip.duration is None else start + self.clip.duration
         clock = StreamClock(self.frame_seconds)
         last: float | None = None
-        for decoded in self._decode():
+        for decoded in self._decode_from(start) if self.clip.start > 0 else self._decode():
             last = clock.time(decoded.time)
             if end is not None and last >= end:
                 return
             if last >= start:
-                yield Frame(time=last, path=self.path, picture=VideoPicture(decoded))
+                yield Frame(time=last, path=self.path, picture=VideoPicture(decoded, self._scalers))
         if self.clip.start > 0 and (last is None or last < start):
             logger.warning("%s ends before --start %g s", self.path, self.clip.start)
             return
@@ -138,12 +148,35 @@ class VideoSource:
         """Close the file."""
         self._container.close()
 
-    def _seek(self, seconds: float) -> None:
+    def _decode_from(self, start: float) -> Iterator[VideoFrame]:
+        """Frames from `start` or earlier on: by seeking where that is right, else from the top.
+
+        A container without an index may land behind the key frame that it looks for, or nowhere.
+        """
+        for back in SEEK_BACK_SECONDS:
+            if not self._seek(start - back):
+                break
+            frames = self._decode()
+            first = next(frames, None)
+            if first is not None and first.time is not None and first.time <= start:
+                yield first
+                yield from frames
+                return
+            self._reopen()
+        logger.info("%s cannot seek; reading up to the start", self.path)
+        self._reopen()
+        yield from self._decode()
+
+    def _seek(self, seconds: float) -> bool:
         try:
             self._container.seek(int(seconds * av.time_base), backward=True)
-        except FFmpegError:
-            # Without an index there is nothing to seek by; reading up to the start always works.
-            logger.info("%s cannot seek; reading up to the start", self.path)
+        except (FFmpegError, OSError):
+            return False
+        return True
+
+    def _reopen(self) -> None:
+        self._container.close()
+        self._container, self._stream = _open(self.path, self._wanted_stream)
 
     def _decode(self) -> Iterator[VideoFrame]:
         for packet in self._packets():
@@ -196,12 +229,21 @@ class VideoSource:
             )
 
 
-def _open(path: str) -> InputContainer:
+def _open(path: str, video_stream: int | None) -> tuple[InputContainer, VideoStream]:
     try:
         # `file:` keeps a name such as "a:b.mp4" from being taken for a protocol.
-        return av.open(f"file:{path}", metadata_errors="ignore")
+        container = av.open(f"file:{path}", metadata_errors="ignore")
     except (FFmpegError, OSError) as error:
         raise SourceOpenError(f"cannot open {path}: {_reason(error)}", url=path) from error
+    try:
+        stream = _choose_stream(container, path, video_stream)
+    except BaseException:
+        container.close()
+        raise
+    # Decoding frames side by side would be faster, but drops those that wait to be reordered where
+    # a file is cut off.
+    stream.thread_type = "SLICE"
+    return container, stream
 
 
 def _reason(error: Exception) -> str:
