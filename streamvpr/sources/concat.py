@@ -60,13 +60,14 @@ class ConcatSource:
             part.close()
 
     def _joined(self) -> Iterator[Frame]:
-        offset = 0.0
-        for number, part in enumerate(self._parts):
-            last: float | None = None
-            if number:
-                offset -= part.beginning
+        # Stream time at which the part to be read begins.
+        beginning = self._parts[0].beginning
+        for part in self._parts:
+            offset = beginning - part.beginning
+            step = part.frame_seconds
+            last = beginning
             for frame in part.frames():
                 last = (frame.time or 0.0) + offset
                 yield replace(frame, time=last)
             part.close()
-            offset = (last if last is not None else offset) + part.frame_seconds
+            beginning = last + step

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from streamvpr.frames import Image
 
 logger = logging.getLogger(__name__)
+
+# Bytes in a title that are no UTF-8 are no reason to refuse a film. PyAV 19 does not ask any more.
+LENIENT: dict[str, Any] = (
+    {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
+)
 
 # A file whose index is broken can fail at each read for ever; this many in a row end it.
 MOST_READ_FAILURES = 100
@@ -232,7 +237,7 @@ class VideoSource:
 def _open(path: str, video_stream: int | None) -> tuple[InputContainer, VideoStream]:
     try:
         # `file:` keeps a name such as "a:b.mp4" from being taken for a protocol.
-        container = av.open(f"file:{path}", metadata_errors="ignore")
+        container = av.open(f"file:{path}", **LENIENT)
     except (FFmpegError, OSError) as error:
         raise SourceOpenError(f"cannot open {path}: {_reason(error)}", url=path) from error
     try:
