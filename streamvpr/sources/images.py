@@ -105,17 +105,16 @@ def _read(file: Path) -> Image | None:
     try:
         data = np.fromfile(file, np.uint8)
         bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except (OSError, cv2.error) as error:
-        logger.warning("skipped %s: %s", file, _first_line(error))
+    except OSError as error:
+        logger.warning("skipped %s: %s", file, error.strerror or error)
+        return None
+    except cv2.error:
+        logger.warning("skipped %s: it is damaged, or larger than a gigapixel", file)
         return None
     if bgr is None:
         logger.warning("skipped %s: it is empty or no image", file)
         return None
     return _as_image(bgr)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _as_image(array: cv2.typing.MatLike) -> Image:
