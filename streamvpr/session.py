@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from streamvpr import records
@@ -19,6 +18,7 @@ from streamvpr.recognition import Judge, Recognizer
 from streamvpr.sampler import StillnessGate
 from streamvpr.sinks import Fanout, FolderSink
 from streamvpr.sources import Clip, name_sources, open_concat, open_source
+from streamvpr.summary import ClosureCounter, Summary
 from streamvpr.verification import FeatureExtractor, Verifier
 
 if TYPE_CHECKING:
@@ -27,53 +27,12 @@ if TYPE_CHECKING:
 
     from streamvpr.config import RecognitionOptions
     from streamvpr.embedding import Embedder
-    from streamvpr.frames import Decision, Described
+    from streamvpr.frames import Described
     from streamvpr.sampler import Exclusion
     from streamvpr.sinks import Sink
     from streamvpr.sources import Source
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a run did."""
-
-    frames: int
-    """Frames that were processed, of all streams."""
-    closures: int
-    places: int
-    """Places that are remembered at the end."""
-    skipped: int
-    """Images and packets that could not be read."""
-    seconds: float
-    busy: dict[str, float]
-    """Seconds that each stage worked; they overlap."""
-
-    def __str__(self) -> str:
-        rate = self.frames / self.seconds if self.seconds > 0 else 0.0
-        skipped = f", {self.skipped} unreadable skipped" if self.skipped else ""
-        busy = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.busy.items())
-        return (
-            f"{self.frames} frames, {self.closures} loop closures, {self.places} places{skipped} "
-            f"in {self.seconds:.1f} s ({rate:.1f} frames/s); busy: {busy}"
-        )
-
-
-class _ClosureCounter:
-    """A sink that counts."""
-
-    def __init__(self) -> None:
-        self.closures = 0
-
-    def write(self, decision: Decision) -> None:
-        self.closures += decision.accepted
-
-    def write_stream(self, event: records.Stream) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
 
 
 class Session:
@@ -84,7 +43,7 @@ class Session:
         pipelines: list[Pipeline],
         databases: list[PlaceDatabase],
         sink: Fanout,
-        counter: _ClosureCounter,
+        counter: ClosureCounter,
     ) -> None:
         self._pipelines = pipelines
         self._databases = databases
@@ -146,8 +105,8 @@ class Session:
 def open_online(sources: list[str], options: RunOptions, sinks: Iterable[Sink]) -> Session:
     """Each frame of each source against the past of its own stream.
 
-    Raises ConfigError, ModelError, SourceOpenError
-    (where no source at all can be opened), StoreError.
+    Raises ConfigError, ModelError, StoreError, and SourceOpenError where no source at all can be
+    opened.
     """
     opened = _open_sources(sources, options)
     try:
@@ -250,8 +209,8 @@ class _Kit:
             batch_size=self._options.batch_size,
         )
 
-    def fanout(self, sinks: Iterable[Sink], paths: list[str]) -> tuple[Fanout, _ClosureCounter]:
-        counter = _ClosureCounter()
+    def fanout(self, sinks: Iterable[Sink], paths: list[str]) -> tuple[Fanout, ClosureCounter]:
+        counter = ClosureCounter()
         folder = self._options.output_dir
         if folder is None:
             return Fanout([counter, *sinks]), counter

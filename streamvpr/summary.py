@@ -1,0 +1,52 @@
+"""What a run did, in a line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streamvpr.frames import Decision
+    from streamvpr.records import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run did."""
+
+    frames: int
+    """Frames that were processed, of all streams."""
+    closures: int
+    places: int
+    """Places that are remembered at the end."""
+    skipped: int
+    """Images and packets that could not be read."""
+    seconds: float
+    busy: dict[str, float]
+    """Seconds that each stage worked; they overlap."""
+
+    def __str__(self) -> str:
+        rate = self.frames / self.seconds if self.seconds > 0 else 0.0
+        skipped = f", {self.skipped} unreadable skipped" if self.skipped else ""
+        busy = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.busy.items())
+        return (
+            f"{self.frames} frames, {self.closures} loop closures, {self.places} places{skipped} "
+            f"in {self.seconds:.1f} s ({rate:.1f} frames/s); busy: {busy}"
+        )
+
+
+class ClosureCounter:
+    """A sink that counts."""
+
+    def __init__(self) -> None:
+        self.closures = 0
+
+    def write(self, decision: Decision) -> None:
+        """Count an accepted decision."""
+        self.closures += decision.accepted
+
+    def write_stream(self, event: Stream) -> None:
+        """Beginnings and ends are not counted."""
+
+    def close(self) -> None:
+        """Nothing is open."""
