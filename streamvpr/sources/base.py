@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from streamvpr.frames import Frame
+
+# Sums of decimal seconds are not exact in binary: 0.8 + 0.4 is more than 1.2.
+TOLERANCE_SECONDS = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,16 @@ class Clip:
     def end(self) -> float | None:
         """Where the part ends, in seconds from the beginning; None for all the rest."""
         return None if self.duration is None else self.start + self.duration
+
+    def within(self, beginning: float) -> tuple[float, float]:
+        """First and last stream time of the part of a source that begins at that stream time.
+
+        Without `start` the part begins with the first frame there is: an edit list, or a timestamp
+        that is missing, can put frames before the beginning that the container announces.
+        """
+        first = beginning + self.start - TOLERANCE_SECONDS
+        last = math.inf if self.duration is None else first + self.duration
+        return (first if self.start > 0 else -math.inf), last
 
 
 class Source(Protocol):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from streamvpr.sources.video import CLIP_TOLERANCE_SECONDS
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -45,11 +43,10 @@ class ConcatSource:
 
     def frames(self) -> Iterator[Frame]:
         """Decode the clip, file by file. `path` of a frame is the file it came from."""
-        start = self._parts[0].beginning + self.clip.start - CLIP_TOLERANCE_SECONDS
-        end = None if self.clip.duration is None else start + self.clip.duration
+        start, end = self.clip.within(self._parts[0].beginning)
         for frame in self._joined():
             time = frame.time or 0.0
-            if end is not None and time >= end:
+            if time >= end:
                 return
             if time >= start:
                 yield frame

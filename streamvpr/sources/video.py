@@ -36,8 +36,6 @@ LENIENT: dict[str, Any] = (
 MOST_READ_FAILURES = 100
 # Encoders round durations, and the last frame lasts a while: less than this is no truncation.
 TRUNCATION_SLACK_SECONDS = 1.0
-# Sums of decimal seconds are not exact in binary: 0.8 + 0.4 is more than 1.2.
-CLIP_TOLERANCE_SECONDS = 1e-6
 # How far before the start of a clip a seek aims, in turn, until it lands there or before.
 SEEK_BACK_SECONDS = (0.0, 5.0, 20.0)
 
@@ -134,13 +132,12 @@ class VideoSource:
 
     def frames(self) -> Iterator[Frame]:
         """Decode the clip. Raises SourceLost where not one frame of the file can be decoded."""
-        start = self.beginning + self.clip.start - CLIP_TOLERANCE_SECONDS
-        end = None if self.clip.duration is None else start + self.clip.duration
+        start, end = self.clip.within(self.beginning)
         clock = StreamClock(self.frame_seconds)
         last: float | None = None
         for decoded in self._decode_from(start) if self.clip.start > 0 else self._decode():
             last = clock.time(decoded.time)
-            if end is not None and last >= end:
+            if last >= end:
                 return
             if last >= start:
                 yield Frame(time=last, path=self.path, picture=VideoPicture(decoded, self._scalers))

@@ -15,7 +15,8 @@ import pytest
 from av.stream import Disposition
 
 from streamvpr.errors import ConfigError, SourceError, SourceLost
-from streamvpr.sources import Clip, open_concat, open_source
+from streamvpr.media import encode_video
+from streamvpr.sources import Clip, VideoSource, open_concat, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -526,3 +527,16 @@ def test_images_and_video_of_the_same_pictures_look_alike(
     for size in [(320, 240), (64, 48), (500, 400)]:
         assert np.abs(image.rgb(*size).astype(int) - video.rgb(*size)).mean() < 3
         assert np.abs(image.gray(*size).astype(int) - video.gray(*size)).mean() < 3
+
+
+@pytest.mark.parametrize("clip", [Clip(), Clip(duration=60)])
+def test_frames_before_the_announced_beginning_are_frames_like_any_other(
+    clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An edit list, or a first timestamp that is missing, puts them there.
+    monkeypatch.setattr(VideoSource, "beginning", property(lambda _: 1.0))
+    path = tmp_path / "early.mp4"
+    noise = np.random.default_rng(0).integers(0, 255, (30, 48, 64, 3), dtype=np.uint8)
+    encode_video(path, noise, fps=10)
+    assert len(times_of(open_it(path, clip=clip))) == 30
+    assert len(times_of(open_concat([str(path)], name="cam", clip=clip))) == 30
