@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import sys
 import tomllib
 from enum import StrEnum
@@ -11,15 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import cyclopts
+import setproctitle
 from cyclopts import App, Parameter
 from cyclopts.config import Dict, Env
 from rich.console import Console
 
 from streamvpr import __version__
 from streamvpr.config import MatchOptions, RunOptions
+from streamvpr.credentials import has_secret, redact
 from streamvpr.errors import ConfigError, StoreError, StreamVPRError
 from streamvpr.execution import INTERRUPTED, discard_output, execute
 from streamvpr.session import open_offline, open_online
+from streamvpr.sources.address import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +51,11 @@ app = App(
 )
 
 SourceArgument = Annotated[
-    str, Parameter(help="A video file or a folder of images; NAME=SOURCE names the stream.")
+    str,
+    Parameter(
+        help="A video file, a folder of images, - for standard input, rtsp:// http:// udp:// ... "
+        "or /dev/video0; NAME=SOURCE names the stream."
+    ),
 ]
 JsonFlag = Annotated[bool, Parameter(name="--json", help="JSON for machines.", negative=())]
 
@@ -161,6 +169,7 @@ def launch(
 ) -> int:
     """Set up logging and settings, then run the command."""
     settings = {} if config is None else _read_settings(config)
+    sources = _sources(settings.pop("sources", []), config)
     _set_up_logging(
         log_level or settings.pop("log-level", None) or LogLevel.INFO,
         quiet=_quiet(settings.pop("quiet", False)) if quiet is None else quiet,
@@ -170,13 +179,19 @@ def launch(
         Env("STREAMVPR_", command=False),
         Dict(settings, source=str(config), use_commands_as_keys=False),
     )
-    command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
+    # A lone - is no option: it is standard input, under a name that does not look like one.
+    reads_video = bool(tokens) and tokens[0] in ("run", "match")
+    plain = ["/dev/stdin" if reads_video and t == STANDARD_INPUT else t for t in tokens]
+    command, bound, _ = app.parse_args(plain, exit_on_error=False, print_error=False)
+    if command is run and not bound.args:
+        bound.arguments["sources"] = tuple(sources)
     code = command(*bound.args, **bound.kwargs)
     return code if isinstance(code, int) else 0
 
 
 def main() -> None:
     """Entry point of the `streamvpr` command."""
+    _hide_passwords(sys.argv)
     sys.exit(run_command(sys.argv[1:]))
 
 
@@ -192,6 +207,12 @@ def run_command(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+def _hide_passwords(command_line: list[str]) -> None:
+    """Take passwords out of what `ps` shows of this process to everybody on the machine."""
+    if any(has_secret(argument) for argument in command_line):
+        setproctitle.setproctitle(shlex.join(redact(argument) for argument in command_line))
 
 
 def _report(error: StreamVPRError) -> int:
@@ -232,6 +253,13 @@ def _read_settings(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"--config {path} is no TOML: {error}") from error
     return {key.replace("_", "-"): value for key, value in settings.items()}
+
+
+def _sources(value: object, config: Path | None) -> list[str]:
+    """What the file says is to be read, where the command line names nothing."""
+    if not isinstance(value, list) or not all(isinstance(source, str) for source in value):
+        raise ConfigError(f'sources in --config {config}: write ["door=rtsp://...", "a.mp4"]')
+    return value
 
 
 def _lines(source: str) -> Iterable[str]:

@@ -7,17 +7,20 @@ An option `exclude_recent` is the flag --exclude-recent (or --exclude_recent), t
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from streamvpr.channel import Overflow  # noqa: TC001 - read by cyclopts at run time
 from streamvpr.errors import ConfigError
 from streamvpr.sampler import Exclusion
+from streamvpr.sources import Clip, Decoding, SourceOptions, Transport
 
 DEFAULT_EXCLUDE_RECENT = 30
+HEALTH_SECONDS = 60.0
 # A century; FFmpeg counts microseconds in 64 bits.
 LONGEST_SECONDS = 100 * 365.25 * 24 * 3600
 
@@ -73,6 +76,19 @@ def parse_seconds(text: str) -> float:
     if seconds > LONGEST_SECONDS:
         raise ValueError(text)
     return seconds
+
+
+def parse_av_option(text: str) -> tuple[str, str]:
+    """`key=value` as FFmpeg's options are written. Raises ValueError."""
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise ValueError(f'"{text}" is no option for FFmpeg; write key=value')
+    return key.strip(), value
+
+
+def _av_options(_: type, values: tuple[str, ...]) -> None:
+    for value in values:
+        parse_av_option(value)
 
 
 def _seconds(_: type, tokens: Any) -> float:
@@ -132,6 +148,45 @@ class RecognitionOptions:
             validator=_number(0),
         ),
     ] = None
+    decode: Annotated[
+        Decoding,
+        Parameter(
+            help="Pictures that are decoded. auto: keyframes alone of a live stream that has them "
+            "as often as --fps picks frames, else all."
+        ),
+    ] = Decoding.AUTO
+    hwaccel: Annotated[
+        str | None,
+        Parameter(
+            help="Decode with this device of FFmpeg (cuda, vaapi ...). Fails where it cannot."
+        ),
+    ] = None
+    av_option: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="key=value for FFmpeg, as often as needed.", negative=(), validator=_av_options
+        ),
+    ] = ()
+    credentials: Annotated[
+        Path | None,
+        Parameter(help="File of logins for hosts, in the format of .netrc."),
+    ] = None
+    connect_timeout: Annotated[
+        float,
+        Parameter(
+            help="Seconds in which a network source must answer.", validator=_number(above=0)
+        ),
+    ] = 5.0
+    read_timeout: Annotated[
+        float,
+        Parameter(
+            help="Seconds without anything new after which a live stream is lost, or frozen.",
+            validator=_number(above=0),
+        ),
+    ] = 5.0
+    rtsp_transport: Annotated[
+        Transport, Parameter(help="What RTSP sends its packets over: tcp, udp.")
+    ] = Transport.TCP
     sim_threshold: Annotated[
         float | None,
         Parameter(
@@ -186,6 +241,21 @@ class RecognitionOptions:
         ),
     ] = 0
 
+    def source_options(self) -> SourceOptions:
+        """How the sources are opened and read."""
+        return SourceOptions(
+            clip=Clip(self.start, self.duration),
+            fps=self.fps,
+            video_stream=self.video_stream,
+            decoding=self.decode,
+            hwaccel=self.hwaccel,
+            av_options=tuple(parse_av_option(option) for option in self.av_option),
+            credentials=self.credentials,
+            rtsp_transport=self.rtsp_transport,
+            connect_timeout=self.connect_timeout,
+            read_timeout=self.read_timeout,
+        )
+
     def effective(self) -> dict[str, Any]:
         """Settings as TOML takes them, those that are None left out."""
         plain = {key.replace("_", "-"): value for key, value in asdict(self).items()}
@@ -216,6 +286,47 @@ class RunOptions(RecognitionOptions):
         Parameter(help="The sources are the files of one recording: one stream, one clock."),
     ] = False
 
+    shared_places: Annotated[
+        bool, Parameter(help="Streams match each other's past too, and not only their own.")
+    ] = False
+    on_overload: Annotated[
+        Overflow | None,
+        Parameter(
+            help="What happens to frames that come faster than the model takes them: block, "
+            "drop-oldest. Default: block, and drop-oldest for live sources."
+        ),
+    ] = None
+    reconnect_delay: Annotated[
+        float,
+        Parameter(
+            help="Longest pause in seconds between two tries to reach a lost live source.",
+            validator=_number(0.1, LONGEST_SECONDS),
+        ),
+    ] = 1.0
+    reconnect_for: Annotated[
+        float | None,
+        Parameter(
+            help="Give up a live source that is lost for so many seconds. Default: never.",
+            validator=_number(0),
+        ),
+    ] = None
+    health_every: Annotated[
+        float | None,
+        Parameter(
+            help="Seconds between two health records of each stream, with --records all; 0 is "
+            f"none. Default: {HEALTH_SECONDS:g} where a source is live, else none.",
+            validator=_number(0),
+        ),
+    ] = None
+
+    def source_options(self) -> SourceOptions:
+        """How the sources are opened and read."""
+        return replace(
+            super().source_options(),
+            reconnect_delay=self.reconnect_delay,
+            reconnect_for=self.reconnect_for,
+        )
+
     def exclusion(self) -> Exclusion:
         """The one exclusion that the options amount to."""
         recent = self.exclude_recent
@@ -244,4 +355,6 @@ def require_clock(options: RunOptions, *, source: str, has_clock: bool) -> None:
 
 
 def _toml_value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
     return str(value) if isinstance(value, Path | StrEnum) else value

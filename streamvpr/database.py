@@ -32,6 +32,7 @@ class PlaceDatabase:
         self._indices = np.zeros(capacity, np.int64)
         self._places: list[Place | None] = [None] * capacity
         self._added = 0
+        self._place_bytes = 0
         # Places that later frames still showed: index to the newest such frame's index.
         self._seen_since: dict[int, int] = {}
 
@@ -41,8 +42,7 @@ class PlaceDatabase:
     @property
     def nbytes(self) -> int:
         """Bytes of descriptors, features and thumbnails that are kept now."""
-        kept = sum(_place_bytes(place) for place in self._places if place is not None)
-        return self._descriptors.itemsize * self.dimension * len(self) + kept
+        return self._descriptors.itemsize * self.dimension * len(self) + self._place_bytes
 
     def add(self, place: Place, descriptor: Descriptor) -> None:
         """Keep a place, dropping the oldest of a full ring. Indices must increase."""
@@ -54,6 +54,9 @@ class PlaceDatabase:
             raise ValueError(f"place {place.index} after {newest}: indices must increase")
         self._descriptors[slot] = descriptor
         self._indices[slot] = place.index
+        evicted = self._places[slot]
+        self._place_bytes += _place_bytes(place)
+        self._place_bytes -= 0 if evicted is None else _place_bytes(evicted)
         self._places[slot] = place
         self._added += 1
 

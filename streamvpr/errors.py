@@ -3,6 +3,7 @@
     StreamVPRError
     ├─ ConfigError      a bad option, setting or missing extra           exit 2
     ├─ ModelError       a model or device that cannot be used            exit 3
+    ├─ DeviceError      hardware that does not decode what it should     exit 3
     ├─ SourceError      a source; carries `.url` without its password    exit 4
     │  ├─ SourceOpenError   it could not be opened
     │  └─ SourceLost        it was open and is gone
@@ -34,6 +35,12 @@ class ModelError(StreamVPRError):
     exit_code = 3
 
 
+class DeviceError(StreamVPRError):
+    """Hardware that was asked for by name and does not decode here."""
+
+    exit_code = 3
+
+
 class SourceError(StreamVPRError):
     """A source that cannot be used. `url` is safe to print: its password is `***`."""
 
@@ -45,7 +52,14 @@ class SourceError(StreamVPRError):
 
 
 class SourceOpenError(SourceError):
-    """A source that could not be opened."""
+    """A source that could not be opened; where it is `hopeless`, waiting will not mend it."""
+
+    def __init__(
+        self, message: str, *, url: str, hopeless: bool = False, login_refused: bool = False
+    ) -> None:
+        super().__init__(message, url=url)
+        self.hopeless = hopeless
+        self.login_refused = login_refused
 
 
 class SourceLost(SourceError):

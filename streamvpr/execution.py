@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from streamvpr.errors import OutputClosed, StoreError
 from streamvpr.sinks import JsonLinesSink, Sink
 from streamvpr.sinks.progress import OutputBesideProgress, ProgressSink
+from streamvpr.systemd import Notifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,17 +65,36 @@ def execute(
 
 
 async def _run(session: Session) -> int:
+    notifier = Notifier()
     task = asyncio.ensure_future(session.run())
-    with _signals(session, task):
+    alive = asyncio.ensure_future(_keep_alive(session, notifier))
+    # The model is loaded; a camera that is down is no reason to call the service failed.
+    notifier.send("READY=1")
+    with _signals(session, task, notifier):
         try:
             await task
         except asyncio.CancelledError:
             return INTERRUPTED
+        finally:
+            alive.cancel()
+            notifier.close()
     return 0
 
 
+async def _keep_alive(session: Session, notifier: Notifier) -> None:
+    """Tell the watchdog that the run goes on, as long as no stage hangs in one call.
+
+    Waiting for a camera, or for whoever reads the output, is no hanging.
+    """
+    patience = notifier.watchdog_seconds
+    while patience is not None:
+        if session.stuck_for < patience:
+            notifier.send("WATCHDOG=1")
+        await asyncio.sleep(patience / 3)
+
+
 @contextlib.contextmanager
-def _signals(session: Session, task: asyncio.Future[None]) -> Iterator[None]:
+def _signals(session: Session, task: asyncio.Future[None], notifier: Notifier) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     interrupts = 0
 
@@ -83,6 +103,7 @@ def _signals(session: Session, task: asyncio.Future[None]) -> Iterator[None]:
         interrupts += 1
         if interrupts == 1 or number != signal.SIGINT:
             logger.info("%s: finishing what was read; Ctrl-C again ends at once", number.name)
+            notifier.send("STOPPING=1")
             session.stop()
             return
         # A thread inside the model or the decoder cannot be cancelled; it gets this long.

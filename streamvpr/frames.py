@@ -38,6 +38,16 @@ class Picture(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """When a live picture came, and when it was taken."""
+
+    monotonic: float
+    """Reading of `time.monotonic` when its packet was here, in seconds."""
+    taken: float
+    """When it was sent, by its timestamp and the least delay seen: seconds of Unix time."""
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One decoded frame of a source."""
 
@@ -46,6 +56,8 @@ class Frame:
     path: str
     """The image, the video, or the URL without its password."""
     picture: Picture
+    arrival: Arrival | None = None
+    """When it came; None where it was there all along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +72,7 @@ class Keyframe:
     width: int
     height: int
     """Size of the upright source picture in pixels."""
+    arrival: Arrival | None = None
     same_view_as: int | None = None
     """Index of the place whose view this frame still shows; such a frame has no arrays."""
     model_input: Image | None = None
@@ -160,8 +173,52 @@ class Decision:
     """0 to 1, how sure the program is that query and match are the same place."""
     loop_id: int | None = None
     """The sustained revisit that an accepted query belongs to."""
+    latency: float | None = None
+    """Seconds from the frame's arrival to its being written; None for what is not live."""
 
     @property
     def accepted(self) -> bool:
         """Whether this is a loop closure."""
         return self.verdict is Verdict.ACCEPTED
+
+
+class StreamState(StrEnum):
+    """What happened to a stream."""
+
+    CONNECTED = "connected"
+    """The first frame is here."""
+    LOST = "lost"
+    """No more frames; a live source is tried again."""
+    RECONNECTED = "reconnected"
+    FROZEN = "frozen"
+    """Frames come, and show the same picture again and again."""
+    THAWED = "thawed"
+    DECODING = "decoding"
+    """From now on other pictures are decoded than before."""
+    ENDED = "ended"
+    """The last record of a stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """What a connection delivers."""
+
+    codec: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """Something that happened to a stream."""
+
+    state: StreamState
+    time: float | None = None
+    """Stream time in seconds; None before the first frame, and where there is no clock."""
+    wall_time: float | None = None
+    """Seconds of Unix time; None for what is not live."""
+    cause: str | None = None
+    seconds: float | None = None
+    """How long the outage or the freeze lasted."""
+    track: Track | None = None
+    keyframes_only: bool = False

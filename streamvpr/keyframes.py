@@ -1,4 +1,4 @@
-"""From a source's frames to keyframes, on the thread that decodes."""
+"""From a source's frames to keyframes: picked on the thread that decodes, made on another."""
 
 from __future__ import annotations
 
@@ -32,51 +32,71 @@ class KeyframeForms:
     """JPEG for previews."""
 
 
-class KeyframeReader:
-    """Decodes one source and makes the keyframes that its samplers choose.
+class FrameReader:
+    """Decodes one source and picks the frames that are to be processed. On one thread."""
 
-    Not for use by two threads at once: the source's frames are views of the decoder's buffers.
-    """
-
-    def __init__(
-        self, source: Source, *, fps: float | None, forms: KeyframeForms, gate: StillnessGate | None
-    ) -> None:
-        """`fps` None is the source's own default; `gate` None keeps frames of a standing view."""
+    def __init__(self, source: Source, *, fps: float | None) -> None:
+        """`fps` None is the source's own default."""
         self.source = source
         self.decoded = 0
-        self._forms = forms
-        self._gate = gate
+        self.picked = 0
         self._sampler = FrameRateSampler(source.default_fps if fps is None else fps)
-        self._keyframes: Generator[Keyframe] = self._read()
+        self._frames: Generator[Frame] = self._read()
 
-    def next(self) -> Keyframe | None:
-        """The next keyframe; None at the end. Raises SourceError."""
-        return next(self._keyframes, None)
+    @property
+    def arrived(self) -> int:
+        """Pictures that the source brought so far: decoded, passed over, or damaged."""
+        return self.decoded + self.source.undecoded + self.source.skipped
+
+    @property
+    def left_out(self) -> int:
+        """Pictures that the rate asked for has no use for."""
+        return self.decoded - self.picked + self.source.undecoded
+
+    def next(self) -> Frame | None:
+        """The next frame; None at the end. Raises SourceError."""
+        return next(self._frames, None)
 
     def close(self) -> None:
         """Stop decoding and let go of the source. On the thread that reads."""
-        self._keyframes.close()
+        self._frames.close()
         self.source.close()
 
-    def _read(self) -> Generator[Keyframe]:
-        index = 0
+    def _read(self) -> Generator[Frame]:
         for frame in self.source.frames():
             self.decoded += 1
             if self._sampler.wants(frame.time):
-                yield self._keyframe(frame, index)
-                index += 1
+                self.picked += 1
+                yield frame
 
-    def _keyframe(self, frame: Frame, index: int) -> Keyframe:
+
+class KeyframeMaker:
+    """Makes the keyframes of one stream: numbers them, and what the later stages need of each.
+
+    What never gets here has no number: indices count the processed frames. On one thread.
+    """
+
+    def __init__(self, stream: str, forms: KeyframeForms, gate: StillnessGate | None) -> None:
+        """`gate` None keeps frames of a standing view."""
+        self._stream = stream
+        self._forms = forms
+        self._gate = gate
+        self._made = 0
+
+    def make(self, frame: Frame) -> Keyframe:
+        """The keyframe of the next frame."""
         picture, forms = frame.picture, self._forms
+        index, self._made = self._made, self._made + 1
         same_view_as = self._same_view_as(frame, index)
         moved = same_view_as is None
         return Keyframe(
-            stream=self.source.name,
+            stream=self._stream,
             index=index,
             time=frame.time,
             path=frame.path,
             width=picture.width,
             height=picture.height,
+            arrival=frame.arrival,
             same_view_as=same_view_as,
             model_input=picture.rgb(forms.input_width, forms.input_height) if moved else None,
             gray=_analysed(picture) if moved and forms.gray else None,

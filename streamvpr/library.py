@@ -66,7 +66,7 @@ class _ChannelSink:
         except ChannelClosed as error:
             raise OutputClosed("the iteration was left") from error
 
-    def write_stream(self, event: records.Stream) -> None:
+    def write_event(self, event: records.Stream | records.Health) -> None:
         pass
 
     def close(self) -> None:

@@ -72,6 +72,7 @@ class _Revisit:
     loop_id: int
     query: int
     match: int
+    stream: str
 
 
 class RevisitTracker:
@@ -89,17 +90,18 @@ class RevisitTracker:
         self._open: list[_Revisit] = []
         self._next_id = 0
 
-    def assign(self, query: int, match: int) -> int:
-        """The loop_id of an accepted closure; queries must come in order."""
+    def assign(self, query: int, match: int, stream: str = "") -> int:
+        """The loop_id of a closure with a place of that stream; queries must come in order."""
         self._open = [r for r in self._open if query - r.query <= self.REACH]
-        near = [r for r in self._open if self._follows(r, query, match)]
+        near = [r for r in self._open if self._follows(r, query, match, stream)]
         if not near:
-            self._open.append(_Revisit(self._next_id, query, match))
+            self._open.append(_Revisit(self._next_id, query, match, stream))
             self._next_id += 1
             return self._next_id - 1
         revisit = min(near, key=lambda r: (abs(match - r.match), r.loop_id))
         revisit.query, revisit.match = query, match
         return revisit.loop_id
 
-    def _follows(self, revisit: _Revisit, query: int, match: int) -> bool:
-        return abs(match - revisit.match) <= self.REACH + (query - revisit.query)
+    def _follows(self, revisit: _Revisit, query: int, match: int, stream: str) -> bool:
+        near = abs(match - revisit.match) <= self.REACH + (query - revisit.query)
+        return near and stream == revisit.stream

@@ -1,11 +1,12 @@
 """How the parts are wired: every frame goes one way, each stage on a thread of its own.
 
-    read ──> mix ──> describe ──> recognize ──> emit
-    (one a stream)   (model beside local features)
+    read ──> [buffer] ──> mix ──> describe ──> recognize ──> emit
+    (one a stream)     (keyframes)  (model beside local features)
 
 `Pipeline.run` reads aloud what happens. A stage that fails closes what it reads from, so that the
 stages before it stop, and what it writes to, so that those after it finish what they have: nothing
-already found is lost. Bounded channels between them keep memory flat whatever is slow.
+already found is lost. Bounded channels between them keep memory flat whatever is slow. The buffers
+alone may drop, and only what is live: a camera does not wait.
 """
 
 from __future__ import annotations
@@ -13,79 +14,39 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from streamvpr import records
 from streamvpr.channel import Channel, ChannelClosed
 from streamvpr.errors import SourceError, StreamVPRError
-from streamvpr.frames import Decision, Described, Keyframe
+from streamvpr.frames import Decision, Described, Keyframe, StreamEvent, StreamState
+from streamvpr.mixer import Mixer
+from streamvpr.stage import Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from streamvpr.embedding import Embedder
     from streamvpr.frames import Features
-    from streamvpr.keyframes import KeyframeReader
     from streamvpr.sinks import Fanout
+    from streamvpr.stream import Stream
     from streamvpr.verification import FeatureExtractor
 
 logger = logging.getLogger(__name__)
 
-P = ParamSpec("P")
-R = TypeVar("R")
+Emitted = Decision | records.Stream | records.Health
 
-Observe = Callable[[Described], Decision | None]
-"""What is done with a described keyframe of a stream, in order; None is nothing to report."""
-
-
-@dataclass(slots=True)
-class Stream:
-    """One stream on its way through the pipeline."""
-
-    reader: KeyframeReader
-    observe: Observe
-    processed: int = 0
-    error: SourceError | None = None
-
-    @property
-    def name(self) -> str:
-        """Names the stream in records."""
-        return self.reader.source.name
-
-
-@dataclass(slots=True)
-class Stage:
-    """A thread for one blocking library, and the seconds that it worked."""
-
-    name: str
-    busy: float = 0.0
-    _executor: ThreadPoolExecutor = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"streamvpr-{self.name}")
-
-    async def call(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run `work` on the stage's thread."""
-
-        def timed() -> R:
-            began = time.perf_counter()
-            try:
-                return work(*args, **kwargs)
-            finally:
-                self.busy += time.perf_counter() - began
-
-        return await asyncio.get_running_loop().run_in_executor(self._executor, timed)
-
-    def shut_down(self) -> None:
-        """Join the thread."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+DECISIONS = 64
+# Events that may wait beside the decisions, where whoever reads the output has stopped reading.
+MOST_EVENTS = 1000
 
 
 class Pipeline:
     """Streams through one embedder to decisions.
 
-    Finite streams are mixed in turn, frame by frame, so that the order of what is emitted depends
-    on nothing but the input.
+    Each keeps its order. Where all are on disk they are mixed frame by frame, so that the order of
+    what is emitted depends on nothing but the input.
     """
 
     def __init__(
@@ -96,40 +57,61 @@ class Pipeline:
         extractor: FeatureExtractor | None,
         sink: Fanout,
         batch_size: int = 8,
+        health_every: float | None = None,
     ) -> None:
-        """`extractor` is None where geometry is off. `sink` is written on one thread, in order."""
+        """`extractor` is None where geometry is off. `sink` is written on one thread, in order.
+
+        `health_every` is the time between two health records of each stream in seconds; None is
+        none.
+        """
         self.streams = streams
         self._embedder = embedder
         self._extractor = extractor
         self._sink = sink
         self._batch_size = batch_size
+        self._health_every = health_every
         self._stopping = False
         self._failure: StreamVPRError | None = None
+        self._preparing = Stage("prepare")
         self._embedding = Stage("embed")
         self._extracting = Stage("features")
         self._recognizing = Stage("recognize")
         self._emitting = Stage("emit")
         self._reading = [Stage(f"decode-{stream.name}") for stream in streams]
-        # Enough to keep the model busy while the next batch is decoded; a frame is 0.4 MB.
-        self._read: list[Channel[Keyframe]] = [Channel(2) for _ in streams]
-        self._keyframes: Channel[tuple[Stream, Keyframe]] = Channel(batch_size)
-        self._described: Channel[tuple[Stream, Described]] = Channel(2 * batch_size)
-        self._decisions: Channel[Decision] = Channel(64)
+        self._by_name = {stream.name: stream for stream in streams}
+        self._mixer = Mixer(streams)
+        live = any(stream.live for stream in streams)
+        # What waits here is not dropped any more: of live streams no more than one frame each.
+        ahead = min(batch_size, len(streams)) if live else batch_size
+        self._keyframes: Channel[tuple[Stream, Keyframe | None]] = Channel(ahead)
+        self._described: Channel[tuple[Stream, Described | None]] = Channel(
+            ahead if live else 2 * batch_size
+        )
+        self._decisions: Channel[Emitted] = Channel(DECISIONS)
 
     def stop(self) -> None:
         """Read no more; what was read is finished and emitted."""
         self._stopping = True
+        for stream in self.streams:
+            stream.reader.source.stop()
 
     @property
     def busy(self) -> dict[str, float]:
-        """Seconds that each stage worked; they overlap."""
+        """Seconds that each stage worked; they overlap. Waiting for a camera counts as decoding."""
         return {
             "decode": sum(stage.busy for stage in self._reading),
+            "prepare": self._preparing.busy,
             "embed": self._embedding.busy,
             "features": self._extracting.busy,
             "search and verify": self._recognizing.busy,
             "emit": self._emitting.busy,
         }
+
+    @property
+    def stuck_for(self) -> float:
+        """Longest time, in seconds, that a stage which waits for nobody has taken for one call."""
+        stages = (self._preparing, self._embedding, self._extracting, self._recognizing)
+        return max(stage.stuck_for for stage in stages)
 
     async def run(self) -> None:
         """Run to the end of all streams, or to `stop`.
@@ -138,14 +120,14 @@ class Pipeline:
         """
         try:
             async with asyncio.TaskGroup() as group:
-                for stream, stage, channel in zip(
-                    self.streams, self._reading, self._read, strict=True
-                ):
-                    group.create_task(self._read_stream(stream, stage, channel))
+                for stream, stage in zip(self.streams, self._reading, strict=True):
+                    group.create_task(self._read_stream(stream, stage))
                 group.create_task(self._mix())
                 group.create_task(self._describe_all())
                 group.create_task(self._recognize_all())
-                group.create_task(self._emit_all())
+                health = group.create_task(self._report_health())
+                await group.create_task(self._emit_all())
+                health.cancel()
         finally:
             # Joining waits for the call in hand; not on the event loop, which others need.
             await asyncio.shield(asyncio.to_thread(self._join_threads))
@@ -155,40 +137,43 @@ class Pipeline:
         if lost and len(lost) == len(self.streams):
             raise lost[0]
 
-    async def _read_stream(self, stream: Stream, stage: Stage, channel: Channel[Keyframe]) -> None:
+    async def _read_stream(self, stream: Stream, stage: Stage) -> None:
+        loop = asyncio.get_running_loop()
+
+        def report(event: StreamEvent) -> None:
+            loop.call_soon_threadsafe(self._announce, stream, event)
+
+        stream.reader.source.report = report
         try:
             while not self._stopping:
-                keyframe = await stage.call(stream.reader.next)
-                if keyframe is None:
+                frame = await stage.call(stream.reader.next)
+                if frame is None:
                     break
-                await channel.put(keyframe)
+                await stream.buffer.put(frame)
         except ChannelClosed:
             pass
         except SourceError as error:
             stream.error = error
+            self._announce(stream, StreamEvent(StreamState.LOST, cause=str(error)))
             if len(self.streams) > 1:
                 logger.error("%s is lost: %s", stream.name, error)
         finally:
-            channel.close()
+            stream.buffer.close()
             await stage.call(stream.reader.close)
 
     async def _mix(self) -> None:
-        """One keyframe of each stream in turn."""
-        sources = list(zip(self.streams, self._read, strict=True))
+        """One frame of each stream in turn, as keyframes."""
         try:
-            while sources:
-                for source in list(sources):
-                    stream, channel = source
-                    for keyframe in await channel.get_batch(1):
-                        await self._keyframes.put((stream, keyframe))
-                        break
-                    else:
-                        sources.remove(source)
+            while taken := await self._mixer.take():
+                stream, frame = taken
+                keyframe = None
+                if frame is not None:
+                    keyframe = await self._preparing.call(stream.maker.make, frame)
+                await self._keyframes.put((stream, keyframe))
         except ChannelClosed:
             pass
         finally:
-            for channel in self._read:
-                channel.close()
+            self._mixer.close()
             self._keyframes.close()
 
     async def _describe_all(self) -> None:
@@ -205,9 +190,9 @@ class Pipeline:
             self._keyframes.close()
             self._described.close()
 
-    async def _describe(self, keyframes: list[Keyframe]) -> list[Described]:
-        """Descriptors and local features of a batch, both at once."""
-        moved = [keyframe for keyframe in keyframes if keyframe.model_input is not None]
+    async def _describe(self, keyframes: list[Keyframe | None]) -> list[Described | None]:
+        """Descriptors and local features of a batch, both at once; None is a stream's end."""
+        moved = [k for k in keyframes if k is not None and k.model_input is not None]
         found: dict[int, Described] = {}
         if moved:
             images = [k.model_input for k in moved if k.model_input is not None]
@@ -219,7 +204,9 @@ class Pipeline:
                 id(k): Described(_without_arrays(k), d, f)
                 for k, d, f in zip(moved, descriptors, features, strict=True)
             }
-        return [found.get(id(k)) or Described(k, None, None) for k in keyframes]
+        return [
+            None if k is None else found.get(id(k)) or Described(k, None, None) for k in keyframes
+        ]
 
     def _extract(self, keyframes: list[Keyframe]) -> list[Features | None]:
         extractor = self._extractor
@@ -232,10 +219,7 @@ class Pipeline:
         try:
             while batch := await self._described.get_batch(1):
                 for stream, item in batch:
-                    decision = await self._recognizing.call(stream.observe, item)
-                    stream.processed += 1
-                    if decision is not None:
-                        await self._decisions.put(decision)
+                    await self._recognize(stream, item)
         except ChannelClosed:
             pass
         except StreamVPRError as error:
@@ -244,6 +228,24 @@ class Pipeline:
             self._described.close()
             self._decisions.close()
 
+    async def _recognize(self, stream: Stream, item: Described | None) -> None:
+        if item is None:
+            if self._health_every is not None:
+                await self._decisions.put(stream.health())
+            await self._decisions.put(stream.take_event(stream.end()))
+            return
+        decision = await self._recognizing.call(stream.observe, item)
+        stream.processed += 1
+        if decision is not None:
+            await self._decisions.put(decision)
+
+    async def _report_health(self) -> None:
+        while self._health_every is not None:
+            await asyncio.sleep(self._health_every)
+            for stream in self.streams:
+                if stream.state is not StreamState.ENDED:
+                    self._push(stream.health())
+
     async def _emit_all(self) -> None:
         try:
             while self._sink.open and (batch := await self._decisions.get_batch(16)):
@@ -251,14 +253,34 @@ class Pipeline:
         finally:
             self._decisions.close()
 
-    def _emit(self, decisions: list[Decision]) -> None:
-        for decision in decisions:
+    def _emit(self, items: list[Emitted]) -> None:
+        for item in items:
             try:
-                self._sink.write(decision)
+                if isinstance(item, Decision):
+                    self._sink.write(self._timed(item))
+                else:
+                    self._sink.write_event(item)
             except StreamVPRError as error:
                 # No more is read; what is on its way still goes to the sinks that work.
                 self._fail(error)
                 self.stop()
+
+    def _timed(self, decision: Decision) -> Decision:
+        """The decision with the time that it took, where there is somebody waiting."""
+        arrival = decision.query.arrival
+        if arrival is None:
+            return decision
+        latency = time.monotonic() - arrival.monotonic
+        self._by_name[decision.query.stream].note_latency(latency)
+        return replace(decision, latency=latency)
+
+    def _announce(self, stream: Stream, event: StreamEvent) -> None:
+        self._push(stream.take_event(event))
+
+    def _push(self, record: records.Stream | records.Health) -> None:
+        """Emit a record beside the decisions: it neither waits for them nor holds anything up."""
+        if len(self._decisions) < DECISIONS + MOST_EVENTS:
+            self._decisions.push(record)
 
     def _fail(self, error: StreamVPRError) -> None:
         if self._failure is None:
@@ -269,8 +291,8 @@ class Pipeline:
             stage.shut_down()
 
     def _stages(self) -> list[Stage]:
-        rest = [self._embedding, self._extracting, self._recognizing, self._emitting]
-        return [*self._reading, *rest]
+        rest = [self._preparing, self._embedding, self._extracting]
+        return [*self._reading, *rest, self._recognizing, self._emitting]
 
 
 def _without_arrays(keyframe: Keyframe) -> Keyframe:

@@ -11,8 +11,10 @@ from streamvpr.sampler import Exclusion, ExclusionWindow
 from streamvpr.verification import LEAST_MATCHES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from streamvpr.database import PlaceDatabase
-    from streamvpr.frames import Described
+    from streamvpr.frames import Described, Descriptor
     from streamvpr.verification import Verifier
 
 
@@ -90,10 +92,15 @@ class Recognizer:
     ) -> None:
         """`exclusion` is None for a fixed database, to which queries are not added."""
         self.database = database
+        self._others: Sequence[PlaceDatabase] = ()
         self._judge = judge
         self._top_k = top_k
         self._window = None if exclusion is None else ExclusionWindow(exclusion)
         self._revisits = RevisitTracker()
+
+    def share(self, others: Sequence[PlaceDatabase]) -> None:
+        """Match the past of other streams, too. The exclusion is for the stream's own."""
+        self._others = others
 
     def remember(self, item: Described) -> None:
         """Add a described keyframe to the past without asking anything of it."""
@@ -120,18 +127,28 @@ class Recognizer:
             self.database.mark_seen(keyframe.same_view_as, keyframe.index)
             return Decision(keyframe, Verdict.STATIONARY)
         assert item.descriptor is not None
-        candidates = self.database.search(
-            item.descriptor, most=self._top_k, before=before, left=self._window is not None
-        )
+        candidates = self._candidates(item.descriptor, before)
         decision = self._judge.decide(item, candidates)
         if self._window is not None:
             self.remember(item)
         return self._with_loop(decision)
 
+    def _candidates(self, descriptor: Descriptor, before: int | None) -> list[Candidate]:
+        """The best of all pasts, best first."""
+        found = self.database.search(
+            descriptor, most=self._top_k, before=before, left=self._window is not None
+        )
+        if self._others:
+            for other in self._others:
+                found += other.search(descriptor, most=self._top_k)
+            found.sort(key=lambda candidate: -candidate.score)
+        return found[: self._top_k]
+
     def _with_loop(self, decision: Decision) -> Decision:
         if not decision.accepted or decision.match is None:
             return decision
-        loop_id = self._revisits.assign(decision.query.index, decision.match.place.index)
+        place = decision.match.place
+        loop_id = self._revisits.assign(decision.query.index, place.index, place.stream)
         return Decision(
             decision.query,
             decision.verdict,

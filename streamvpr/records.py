@@ -7,12 +7,13 @@ and a homography to nine digits: what is beyond is noise of the hardware.
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 if TYPE_CHECKING:
-    from streamvpr.frames import Decision, Homography
+    from streamvpr.frames import Arrival, Decision, Homography, StreamEvent
 
 SCORE_DIGITS = 6
 
@@ -25,6 +26,8 @@ class LoopClosure(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     query_idx: int
     match_idx: int
     query_time: float | None
+    query_wall_time: str | msgspec.UnsetType = msgspec.UNSET
+    """Live only: when the frame was sent, RFC 3339 in UTC."""
     match_time: float | None
     score: float
     confidence: float
@@ -36,6 +39,8 @@ class LoopClosure(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     match_stream: str
     homography: tuple[float, ...] | None
     """Query pixels to match pixels, 9 numbers row by row, in pixels of the upright source."""
+    latency_ms: float | msgspec.UnsetType = msgspec.UNSET
+    """Live only: from the frame's arrival to this line."""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="query"):
@@ -47,26 +52,78 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="qu
     stream: str = ""
     query_idx: int
     query_time: float | None = None
+    query_wall_time: str | msgspec.UnsetType = msgspec.UNSET
+    """As in LoopClosure."""
     decision: str = ""
     match_idx: int | None = None
     score: float | None = None
     confidence: float | None = None
     inliers: int | None = None
     """0 where matches were too few; None where geometry was not reached or is off."""
+    latency_ms: float | msgspec.UnsetType = msgspec.UNSET
+    """As in LoopClosure."""
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="stream"):
-    """A stream began, ended or was lost."""
+    """Something happened to a stream."""
 
     stream: str
-    state: Literal["started", "ended", "lost"]
+    state: Literal["connected", "lost", "reconnected", "frozen", "thawed", "decoding", "ended"]
     path: str
+    time: float | None
+    """Stream time in seconds."""
+    wall_time: str | None
+    """RFC 3339 in UTC; None for what is not live, as every run would say another."""
+    cause: str | None
+    seconds: float | None
+    """How long the outage or the freeze lasted."""
     frames: int
+    """Frames that were processed so far."""
     skipped: int
-    message: str | None = None
+    """Images, packets or pictures that could not be used so far."""
+    decoding: Literal["all", "keyframes"]
+    codec: str | None
+    width: int | None
+    height: int | None
 
 
-Record = LoopClosure | Query | Stream
+class Dropped(msgspec.Struct, frozen=True, kw_only=True):
+    """Pictures that were lost, by cause."""
+
+    overload: int
+    """They came faster than the model takes them."""
+    damaged: int
+    """They came broken."""
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="health"):
+    """How a stream does. Counts are those since its beginning:
+
+    frames_in = processed + left_out + dropped + queued.
+    """
+
+    stream: str
+    wall_time: str
+    state: str | None
+    """The last one of its stream records; None before the first."""
+    frames_in: int
+    processed: int
+    left_out: int
+    """The rate asked for has no use for them."""
+    dropped: Dropped
+    queued: int
+    """On their way now."""
+    latency_p50_ms: float | None
+    latency_p95_ms: float | None
+    """From a frame's arrival to its line, of the frames since the last health record."""
+    reconnects: int
+    places: int
+    places_bytes: int
+    resident_bytes: int | None
+    """Memory of the whole process in RAM."""
+
+
+Record = LoopClosure | Query | Stream | Health
 
 
 def loop_closure(decision: Decision) -> LoopClosure:
@@ -90,6 +147,8 @@ def loop_closure(decision: Decision) -> LoopClosure:
         match_path=match.place.path,
         match_stream=match.place.stream,
         homography=None if verification is None else _nine(verification.homography),
+        query_wall_time=_sent(query.arrival),
+        latency_ms=_milliseconds(decision.latency),
     )
 
 
@@ -106,7 +165,43 @@ def query(decision: Decision) -> Query:
         score=None if match is None else _score(match.score),
         confidence=None if decision.confidence is None else _score(decision.confidence),
         inliers=None if verification is None else verification.inliers,
+        query_wall_time=_sent(decision.query.arrival),
+        latency_ms=_milliseconds(decision.latency),
     )
+
+
+def stream(event: StreamEvent, *, stream: str, path: str, frames: int, skipped: int) -> Stream:
+    """The record of what happened to a stream, after so many frames."""
+    track = event.track
+    return Stream(
+        stream=stream,
+        state=event.state.value,
+        path=path,
+        time=_seconds(event.time),
+        wall_time=None if event.wall_time is None else rfc3339(event.wall_time),
+        cause=event.cause,
+        seconds=_seconds(event.seconds),
+        frames=frames,
+        skipped=skipped,
+        decoding="keyframes" if event.keyframes_only else "all",
+        codec=None if track is None else track.codec,
+        width=None if track is None else track.width,
+        height=None if track is None else track.height,
+    )
+
+
+def rfc3339(seconds: float) -> str:
+    """A Unix time as people and databases write it, in UTC, to the millisecond."""
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def _sent(arrival: Arrival | None) -> str | msgspec.UnsetType:
+    return msgspec.UNSET if arrival is None else rfc3339(arrival.taken)
+
+
+def _milliseconds(seconds: float | None) -> float | msgspec.UnsetType:
+    return msgspec.UNSET if seconds is None else _finite(round(seconds * 1e3, 3))
 
 
 def _score(value: float) -> float:

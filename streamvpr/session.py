@@ -7,27 +7,27 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from streamvpr import records
-from streamvpr.config import MatchOptions, RunOptions, require_clock
+from streamvpr.config import HEALTH_SECONDS, MatchOptions, RunOptions, require_clock
 from streamvpr.database import PlaceDatabase
 from streamvpr.embedding import open_embedder
 from streamvpr.errors import ConfigError, SourceError, StreamVPRError
-from streamvpr.keyframes import KeyframeForms, KeyframeReader
-from streamvpr.pipeline import Pipeline, Stream
+from streamvpr.keyframes import FrameReader, KeyframeForms, KeyframeMaker
+from streamvpr.pipeline import Pipeline
 from streamvpr.recognition import Judge, Recognizer
 from streamvpr.sampler import StillnessGate
 from streamvpr.sinks import Fanout, FolderSink
-from streamvpr.sources import Clip, name_sources, open_concat, open_source
+from streamvpr.sources import name_sources, open_concat, open_source
+from streamvpr.stream import Stream
 from streamvpr.summary import ClosureCounter, Summary
 from streamvpr.verification import FeatureExtractor, Verifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Literal
 
+    from streamvpr.channel import Overflow
     from streamvpr.config import RecognitionOptions
     from streamvpr.embedding import Embedder
-    from streamvpr.frames import Described
+    from streamvpr.frames import Decision, Described
     from streamvpr.sampler import Exclusion
     from streamvpr.sinks import Sink
     from streamvpr.sources import Source
@@ -69,9 +69,14 @@ class Session:
         try:
             for pipeline in self._pipelines:
                 if not self._stopping:
-                    await self._run_one(pipeline)
+                    await pipeline.run()
         finally:
             await asyncio.to_thread(self._sink.close)
+
+    @property
+    def stuck_for(self) -> float:
+        """Longest time, in seconds, that a stage which waits for nobody has taken for one call."""
+        return max(pipeline.stuck_for for pipeline in self._pipelines)
 
     def summary(self) -> Summary:
         """What was done so far."""
@@ -84,22 +89,10 @@ class Session:
             closures=self._counter.closures,
             places=sum(len(database) for database in self._databases),
             skipped=sum(stream.reader.source.skipped for stream in self.streams),
+            dropped=sum(stream.buffer.dropped for stream in self.streams),
             seconds=time.perf_counter() - self._began,
             busy=busy,
         )
-
-    async def _run_one(self, pipeline: Pipeline) -> None:
-        await asyncio.to_thread(self._announce, pipeline, "started")
-        try:
-            await pipeline.run()
-        except SourceError:
-            await asyncio.to_thread(self._announce, pipeline, "ended")
-            raise
-        await asyncio.to_thread(self._announce, pipeline, "ended")
-
-    def _announce(self, pipeline: Pipeline, state: Literal["started", "ended"]) -> None:
-        for stream in pipeline.streams:
-            self._sink.write_stream(_event(stream, "lost" if stream.error else state))
 
 
 def open_online(sources: list[str], options: RunOptions, sinks: Iterable[Sink]) -> Session:
@@ -116,15 +109,24 @@ def open_online(sources: list[str], options: RunOptions, sinks: Iterable[Sink]) 
         exclusion = options.exclusion()
         previews = options.output_dir is not None
         recognizers = [kit.recognizer(exclusion) for _ in opened]
+        if options.shared_places:
+            _share(recognizers)
         streams = [
-            Stream(kit.reader(source, exclusion, previews=previews), recognizer.observe)
+            kit.stream(
+                source,
+                recognizer,
+                recognizer.observe,
+                exclusion,
+                previews=previews,
+                overflow=options.on_overload,
+            )
             for source, recognizer in zip(opened, recognizers, strict=True)
         ]
         fanout, counter = kit.fanout(sinks, [source.path for source in opened])
     except BaseException:
         _close(opened)
         raise
-    pipeline = kit.pipeline(streams, fanout)
+    pipeline = kit.pipeline(streams, fanout, health_every=_health_every(options, streams))
     return Session([pipeline], [r.database for r in recognizers], fanout, counter)
 
 
@@ -132,20 +134,17 @@ def open_offline(
     database: str, query: str, options: MatchOptions, sinks: Iterable[Sink]
 ) -> Session:
     """Each frame of `query` against all frames of `database`. Raises as `open_online`."""
-    clip = Clip(options.start, options.duration)
     opened: list[Source] = []
     try:
         for name, source in name_sources([database, query]):
-            opened.append(
-                open_source(source, name=name, clip=clip, video_stream=options.video_stream)
-            )
+            opened.append(open_source(source, name=name, options=options.source_options()))
+            _refuse_live(opened[-1])
         kit = _Kit(options)
         recognizer = kit.recognizer(None)
         previews = options.output_dir is not None
-        past = Stream(
-            kit.reader(opened[0], None, previews=previews), _remember(recognizer, options)
-        )
-        present = Stream(kit.reader(opened[1], None, previews=previews), recognizer.observe)
+        remember = _remember(recognizer, options)
+        past = kit.stream(opened[0], recognizer, remember, None, previews=previews)
+        present = kit.stream(opened[1], recognizer, recognizer.observe, None, previews=previews)
         fanout, counter = kit.fanout(sinks, [source.path for source in opened])
     except BaseException:
         _close(opened)
@@ -186,27 +185,39 @@ class _Kit:
             exclusion=exclusion,
         )
 
-    def reader(
-        self, source: Source, exclusion: Exclusion | None, *, previews: bool
-    ) -> KeyframeReader:
+    def stream(
+        self,
+        source: Source,
+        recognizer: Recognizer,
+        observe: Callable[[Described], Decision | None],
+        exclusion: Exclusion | None,
+        *,
+        previews: bool,
+        overflow: Overflow | None = None,
+    ) -> Stream:
         size = self._embedder.card.input
         options = self._options
-        return KeyframeReader(
-            source,
-            fps=options.fps,
-            forms=KeyframeForms(
-                size.width, size.height, gray=options.verify_geom, thumbnail=previews
-            ),
-            gate=None if exclusion is None else StillnessGate(exclusion),
+        forms = KeyframeForms(size.width, size.height, gray=options.verify_geom, thumbnail=previews)
+        gate = None if exclusion is None else StillnessGate(exclusion)
+        database = recognizer.database
+        return Stream(
+            FrameReader(source, fps=options.fps),
+            KeyframeMaker(source.name, forms, gate),
+            observe,
+            places=lambda: (len(database), database.nbytes),
+            overflow=overflow,
         )
 
-    def pipeline(self, streams: list[Stream], fanout: Fanout) -> Pipeline:
+    def pipeline(
+        self, streams: list[Stream], fanout: Fanout, *, health_every: float | None = None
+    ) -> Pipeline:
         return Pipeline(
             streams,
             embedder=self._embedder,
             extractor=FeatureExtractor() if self._options.verify_geom else None,
             sink=fanout,
             batch_size=self._options.batch_size,
+            health_every=health_every,
         )
 
     def fanout(self, sinks: Iterable[Sink], paths: list[str]) -> tuple[Fanout, ClosureCounter]:
@@ -231,18 +242,15 @@ class _Kit:
 def _open_sources(sources: list[str], options: RunOptions) -> list[Source]:
     if not sources:
         raise ConfigError("no source given; name a video file or a folder of images")
-    clip = Clip(options.start, options.duration)
     named = name_sources(sources)
+    how = options.source_options()
     if options.concat:
-        paths = [source for _, source in named]
-        return [open_concat(paths, name=named[0][0], clip=clip, video_stream=options.video_stream)]
+        return [open_concat([source for _, source in named], name=named[0][0], options=how)]
     opened: list[Source] = []
     errors: list[SourceError] = []
     for name, source in named:
         try:
-            opened.append(
-                open_source(source, name=name, clip=clip, video_stream=options.video_stream)
-            )
+            opened.append(open_source(source, name=name, options=how))
         except SourceError as error:
             errors.append(error)
         except StreamVPRError:
@@ -255,12 +263,34 @@ def _open_sources(sources: list[str], options: RunOptions) -> list[Source]:
     return opened
 
 
+def _share(recognizers: list[Recognizer]) -> None:
+    for recognizer in recognizers:
+        recognizer.share([other.database for other in recognizers if other is not recognizer])
+
+
+def _health_every(options: RunOptions, streams: list[Stream]) -> float | None:
+    seconds = options.health_every
+    if seconds is None:
+        seconds = HEALTH_SECONDS if any(stream.live for stream in streams) else 0.0
+    return seconds or None
+
+
+def _refuse_live(source: Source) -> None:
+    if source.live:
+        raise ConfigError(
+            f"match needs videos with an end, and {source.path} is live; "
+            "use `run`, or --duration with a recording of it"
+        )
+
+
 def _close(sources: list[Source]) -> None:
     for source in sources:
         source.close()
 
 
-def _remember(recognizer: Recognizer, options: MatchOptions) -> Callable[[Described], None]:
+def _remember(
+    recognizer: Recognizer, options: MatchOptions
+) -> Callable[[Described], Decision | None]:
     def observe(item: Described) -> None:
         if len(recognizer.database) == options.capacity:
             raise ConfigError(
@@ -270,14 +300,3 @@ def _remember(recognizer: Recognizer, options: MatchOptions) -> Callable[[Descri
         recognizer.remember(item)
 
     return observe
-
-
-def _event(stream: Stream, state: Literal["started", "ended", "lost"]) -> records.Stream:
-    return records.Stream(
-        stream=stream.name,
-        state=state,
-        path=stream.reader.source.path,
-        frames=stream.processed,
-        skipped=stream.reader.source.skipped,
-        message=None if stream.error is None else str(stream.error),
-    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from streamvpr.frames import Decision
-    from streamvpr.records import Stream
+    from streamvpr.records import Health, Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,8 @@ class Summary:
     """Places that are remembered at the end."""
     skipped: int
     """Images and packets that could not be read."""
+    dropped: int
+    """Live frames that came faster than the model took them."""
     seconds: float
     busy: dict[str, float]
     """Seconds that each stage worked; they overlap."""
@@ -28,9 +30,11 @@ class Summary:
     def __str__(self) -> str:
         rate = self.frames / self.seconds if self.seconds > 0 else 0.0
         skipped = f", {self.skipped} unreadable skipped" if self.skipped else ""
+        dropped = f", {self.dropped} dropped by overload" if self.dropped else ""
         busy = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.busy.items())
         return (
-            f"{self.frames} frames, {self.closures} loop closures, {self.places} places{skipped} "
+            f"{self.frames} frames, {self.closures} loop closures, {self.places} places{skipped}"
+            f"{dropped} "
             f"in {self.seconds:.1f} s ({rate:.1f} frames/s); busy: {busy}"
         )
 
@@ -45,7 +49,7 @@ class ClosureCounter:
         """Count an accepted decision."""
         self.closures += decision.accepted
 
-    def write_stream(self, event: Stream) -> None:
+    def write_event(self, event: Stream | Health) -> None:
         """Beginnings and ends are not counted."""
 
     def close(self) -> None:

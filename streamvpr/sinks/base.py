@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from streamvpr.frames import Decision
-    from streamvpr.records import Stream
+    from streamvpr.records import Health, Stream
 
 
 class Sink(Protocol):
@@ -19,8 +19,8 @@ class Sink(Protocol):
     def write(self, decision: Decision) -> None:
         """Take one decision. Raises StoreError, or OutputClosed where nobody reads."""
 
-    def write_stream(self, event: Stream) -> None:
-        """Take the beginning or the end of a stream."""
+    def write_event(self, event: Stream | Health) -> None:
+        """Take what happened to a stream, or how it does. Raises as `write`."""
 
     def close(self) -> None:
         """Finish what was begun. Called once, also after an error. Raises StoreError."""
@@ -42,9 +42,9 @@ class Fanout:
         """Write to all that work. Raises the first error, after the others were served."""
         self._serve(lambda sink: sink.write(decision))
 
-    def write_stream(self, event: Stream) -> None:
-        """As `write`, for the beginning or the end of a stream."""
-        self._serve(lambda sink: sink.write_stream(event))
+    def write_event(self, event: Stream | Health) -> None:
+        """As `write`, for what happens beside the decisions."""
+        self._serve(lambda sink: sink.write_event(event))
 
     def close(self) -> None:
         """Close all, also those that failed. Raises the first error of one that still worked."""

@@ -60,8 +60,8 @@ class FolderSink:
                 self._write_closure(decision)
                 self._write_preview(decision)
 
-    def write_stream(self, event: records.Stream) -> None:
-        """Streams that begin and end leave no trace in the folder."""
+    def write_event(self, event: records.Stream | records.Health) -> None:
+        """Streams that come and go leave no trace in the folder."""
 
     def close(self) -> None:
         """Draw the plot and close the files. Raises StoreError."""

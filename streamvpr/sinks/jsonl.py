@@ -40,8 +40,8 @@ class JsonLinesSink:
         if self._kinds in (Records.LOOPS, Records.ALL) and decision.accepted:
             self._line(records.loop_closure(decision))
 
-    def write_stream(self, event: records.Stream) -> None:
-        """Write a stream's beginning or end, where all records are asked for."""
+    def write_event(self, event: records.Stream | records.Health) -> None:
+        """Write what happened to a stream or how it does, where all records are asked for."""
         if self._kinds is Records.ALL:
             self._line(event)
 

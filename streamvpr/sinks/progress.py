@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from streamvpr import records
     from streamvpr.frames import Decision, Keyframe
-    from streamvpr.pipeline import Stream
-    from streamvpr.records import Stream as StreamEvent
+    from streamvpr.stream import Stream
 
 
 class _Rate(ProgressColumn):
@@ -86,7 +86,7 @@ class ProgressSink:
             return query.index + 1
         return query.time - self._origins.setdefault(query.stream, query.time)
 
-    def write_stream(self, event: StreamEvent) -> None:
+    def write_event(self, event: records.Stream | records.Health) -> None:
         """Fill the bar of a stream that ended."""
         if event.state == "ended":
             task = self._tasks[event.stream]

@@ -38,3 +38,84 @@ class StreamClock:
             return expected
         # Half a frame leaves room for a following timestamp that is right.
         return self._last + min(self._frame_seconds / 2, 1e-3)
+
+
+class LiveClock:
+    """Stream time of a live source: its own timestamps while it lasts, the wall in between.
+
+    The first frame is at 0. Within a connection time goes on by PTS, however unevenly frames
+    arrive; over an outage, and where timestamps jump, by what passed here since the last frame.
+    Strictly increasing.
+    """
+
+    # A timestamp that runs ahead of the time that passed by more than this is a new beginning: a
+    # camera's clock was set.
+    JUMP_SECONDS = 10.0
+
+    def __init__(self) -> None:
+        self._frame_seconds = 0.04
+        self._offset: float | None = None
+        self._last = -1.0
+        self._arrived = 0.0
+
+    @property
+    def last(self) -> float | None:
+        """Stream time of the newest frame; None before the first."""
+        return self._last if self._last >= 0 else None
+
+    def connect(self, frame_seconds: float) -> None:
+        """Begin a connection that announces this time between frames: timestamps start anew."""
+        self._frame_seconds = frame_seconds
+        self._offset = None
+
+    def time(self, pts: float | None, arrival: float) -> float:
+        """Stream time of the next frame, by its timestamp and a monotonic clock, in seconds."""
+        time = self._next(pts, arrival)
+        self._last, self._arrived = time, arrival
+        return time
+
+    def _next(self, pts: float | None, arrival: float) -> float:
+        if self._last < 0:
+            self._offset = None if pts is None else -pts
+            return 0.0
+        passed = arrival - self._arrived
+        if pts is None:
+            return self._last + max(passed, 1e-3)
+        if self._offset is not None:
+            step = pts + self._offset - self._last
+            if 0 < step <= passed + self.JUMP_SECONDS:
+                return self._last + step
+            if -DISCONTINUITY_SECONDS <= step <= 0:
+                # Half a frame leaves room for a following timestamp that is right.
+                return self._last + min(self._frame_seconds / 2, 1e-3)
+        time = self._last + max(passed, self._frame_seconds)
+        self._offset = time - pts
+        return time
+
+
+class SendingClock:
+    """When a frame was sent, from its stream time and when it arrived.
+
+    What arrives late was held up on the way: a burst after a stall holds old pictures. The least
+    delay of the last minutes is that of the way itself, which cannot be told from the two clocks'
+    difference, and counts as none.
+    """
+
+    WINDOW_SECONDS = 60.0
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self._before = self._now = float("inf")
+
+    def connect(self) -> None:
+        """Begin anew: over an outage stream time is a guess."""
+        self._began = None
+        self._before = self._now = float("inf")
+
+    def sent(self, time: float, arrival: float) -> float:
+        """When a frame of that stream time was sent, on the clock of `arrival`; never later."""
+        if self._began is None or arrival - self._began >= self.WINDOW_SECONDS:
+            self._began, self._before = arrival, self._now
+            self._now = float("inf")
+        self._now = min(self._now, arrival - time)
+        return time + min(self._before, self._now)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from streamvpr.sources.base import report_nothing
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from streamvpr.frames import Frame
-    from streamvpr.sources.base import Clip
+    from streamvpr.sources.base import Clip, Report
     from streamvpr.sources.video import VideoSource
 
 
@@ -18,6 +20,9 @@ class ConcatSource:
 
     has_clock = True
     default_fps = 2.0
+    live = False
+    on_disk = True
+    undecoded = 0
 
     def __init__(self, parts: list[VideoSource], *, name: str, clip: Clip) -> None:
         if not parts:
@@ -26,6 +31,7 @@ class ConcatSource:
         self.path = parts[0].path
         self.clip = clip
         self._parts = parts
+        self.report: Report = report_nothing
 
     @property
     def skipped(self) -> int:
@@ -51,6 +57,11 @@ class ConcatSource:
             if time >= start:
                 yield frame
 
+    def stop(self) -> None:
+        """Decode no more."""
+        for part in self._parts:
+            part.stop()
+
     def close(self) -> None:
         """Close all files."""
         for part in self._parts:
@@ -59,6 +70,8 @@ class ConcatSource:
     def _joined(self) -> Iterator[Frame]:
         # Stream time at which the part to be read begins.
         beginning = self._parts[0].beginning
+        # The recording is connected once, with its first file.
+        self._parts[0].report = self.report
         for part in self._parts:
             offset = beginning - part.beginning
             step = part.frame_seconds

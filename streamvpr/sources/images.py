@@ -10,13 +10,15 @@ import cv2
 import numpy as np
 
 from streamvpr.errors import SourceLost, SourceOpenError
-from streamvpr.frames import Frame
+from streamvpr.frames import Frame, StreamEvent, StreamState, Track
+from streamvpr.sources.base import report_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from streamvpr.frames import Image
+    from streamvpr.sources.base import Report
 
 logger = logging.getLogger(__name__)
 
@@ -61,11 +63,16 @@ class ImageFolderSource:
 
     has_clock = False
     default_fps = 0.0
+    live = False
+    on_disk = True
+    undecoded = 0
 
     def __init__(self, folder: Path, *, name: str) -> None:
         self.name = name
         self.path = str(folder)
         self.skipped = 0
+        self.report: Report = report_nothing
+        self._stopping = False
         try:
             found = [entry for entry in folder.iterdir() if entry.suffix.lower() in SUFFIXES]
         except OSError as error:
@@ -86,16 +93,28 @@ class ImageFolderSource:
 
     def frames(self) -> Iterator[Frame]:
         """Decode one image after the other. Raises SourceLost where none can be read."""
+        connected = False
         for file in self._files:
+            if self._stopping:
+                return
             bgr = _read(file)
             if bgr is None:
                 self.skipped += 1
                 continue
-            yield Frame(time=None, path=str(file), picture=ImagePicture(bgr))
+            picture = ImagePicture(bgr)
+            if not connected:
+                connected = True
+                track = Track(file.suffix[1:].lower(), picture.width, picture.height)
+                self.report(StreamEvent(StreamState.CONNECTED, track=track))
+            yield Frame(time=None, path=str(file), picture=picture)
         if self.skipped == len(self._files):
             raise SourceLost(
                 f"none of the {self.skipped} images in {self.path} can be read", url=self.path
             )
+
+    def stop(self) -> None:
+        """Read no more."""
+        self._stopping = True
 
     def close(self) -> None:
         """Nothing stays open between two images."""

@@ -1,36 +1,24 @@
-"""A video file as a source. The only module that imports `av` to read."""
+"""A video with an end: a file, one that a web server has, or standard input."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import av
-import numpy as np
-from av.error import FFmpegError
-from av.video.reformatter import Interpolation, VideoReformatter
-
-from streamvpr.errors import ConfigError, SourceLost, SourceOpenError
-from streamvpr.frames import Frame
-from streamvpr.sources.base import Clip
+from streamvpr.errors import SourceLost
+from streamvpr.frames import Frame, StreamEvent, StreamState
+from streamvpr.sources.base import Clip, Decoding, report_nothing
 from streamvpr.sources.clock import StreamClock
+from streamvpr.sources.container import DecodeError, ReadError, VideoContainer
+from streamvpr.sources.picture import Scalers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from av.container import InputContainer
-    from av.packet import Packet
-    from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
-
-    from streamvpr.frames import Image
+    from streamvpr.sources.base import Report
+    from streamvpr.sources.container import Decoded, Opening, Packet
 
 logger = logging.getLogger(__name__)
-
-# Bytes in a title that are no UTF-8 are no reason to refuse a film. PyAV 19 does not ask any more.
-LENIENT: dict[str, Any] = (
-    {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
-)
 
 # A file whose index is broken can fail at each read for ever; this many in a row end it.
 MOST_READ_FAILURES = 100
@@ -40,52 +28,8 @@ TRUNCATION_SLACK_SECONDS = 1.0
 SEEK_BACK_SECONDS = (0.0, 5.0, 20.0)
 
 
-class Scalers:
-    """libswscale's contexts, one for each form of picture: setting one up costs as much as its use.
-
-    They belong to one thread, the one that decodes.
-    """
-
-    def __init__(self) -> None:
-        self._made: dict[tuple[str, int, int], VideoReformatter] = {}
-
-    def scale(self, frame: VideoFrame, pixels: str, width: int, height: int) -> Image:
-        """The frame as an array of that size and pixel format, uint8."""
-        scaler = self._made.setdefault((pixels, width, height), VideoReformatter())
-        scaled = scaler.reformat(frame, width, height, pixels, interpolation=Interpolation.AREA)
-        return np.asarray(scaled.to_ndarray(), dtype=np.uint8)
-
-
-class VideoPicture:
-    """A decoded video frame; libswscale makes each form straight from its planes."""
-
-    def __init__(self, frame: VideoFrame, scalers: Scalers) -> None:
-        self._frame = frame
-        self._scalers = scalers
-        self._quarter_turns = round(frame.rotation / 90) % 4
-        sideways = self._quarter_turns % 2 == 1
-        self.width = frame.height if sideways else frame.width
-        self.height = frame.width if sideways else frame.height
-
-    def rgb(self, width: int, height: int) -> Image:
-        """The whole picture stretched to (height, width, 3), uint8 RGB."""
-        return self._converted(width, height, "rgb24")
-
-    def gray(self, width: int, height: int) -> Image:
-        """The luma of the whole picture stretched to (height, width), uint8, 0 to 255."""
-        return self._converted(width, height, "gray")
-
-    def _converted(self, width: int, height: int, pixels: str) -> Image:
-        sideways = self._quarter_turns % 2 == 1
-        size = (height, width) if sideways else (width, height)
-        array = self._scalers.scale(self._frame, pixels, *size)
-        if self._quarter_turns:
-            array = np.ascontiguousarray(np.rot90(array, self._quarter_turns))
-        return array
-
-
 class VideoSource:
-    """The frames of one video track of a file, in the order of presentation.
+    """The frames of one video track, in the order of presentation.
 
     A packet that cannot be decoded is skipped and counted. A file that ends early gives all that
     can be decoded, and a warning.
@@ -93,24 +37,35 @@ class VideoSource:
 
     has_clock = True
     default_fps = 2.0
+    live = False
 
     def __init__(
-        self, path: str, *, name: str, clip: Clip | None = None, video_stream: int | None = None
+        self,
+        opening: Opening,
+        *,
+        name: str,
+        clip: Clip | None = None,
+        decoding: Decoding = Decoding.AUTO,
+        on_disk: bool = True,
     ) -> None:
+        """Open it. What is not `on_disk` is read once, from its beginning."""
         self.name = name
-        self.path = path
+        self.path = opening.shown
+        self.on_disk = on_disk
         self.skipped = 0
+        self.undecoded = 0
         self.clip = clip or Clip()
-        self._wanted_stream = video_stream
+        self.report: Report = report_nothing
+        self._opening = opening
+        self._keyframes_only = decoding is Decoding.KEYFRAMES
+        self._stopping = False
         self._scalers = Scalers()
-        self._container, self._stream = _open(path, video_stream)
+        self._container = VideoContainer(opening, self._scalers)
 
     @property
     def length(self) -> float | None:
         """Seconds that the file says it lasts; None where it does not say."""
-        if self._container.duration is None:
-            return None
-        return float(self._container.duration / av.time_base)
+        return self._container.length
 
     @property
     def span(self) -> float | None:
@@ -122,13 +77,12 @@ class VideoSource:
     @property
     def beginning(self) -> float:
         """Stream time at which the file begins, in seconds."""
-        return float((self._container.start_time or 0) / av.time_base)
+        return self._container.beginning
 
     @property
     def frame_seconds(self) -> float:
         """Seconds between two frames by the rate that the file announces."""
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        return float(1 / rate) if rate else 0.04
+        return self._container.frame_seconds
 
     def frames(self) -> Iterator[Frame]:
         """Decode the clip. Raises SourceLost where not one frame of the file can be decoded."""
@@ -136,31 +90,42 @@ class VideoSource:
         clock = StreamClock(self.frame_seconds)
         last: float | None = None
         for decoded in self._decode_from(start) if self.clip.start > 0 else self._decode():
-            last = clock.time(decoded.time)
-            if last >= end:
+            if last is None:
+                self._report_connected(decoded)
+            last = clock.time(decoded.seconds)
+            if last >= end or self._stopping:
                 return
             if last >= start:
-                yield Frame(time=last, path=self.path, picture=VideoPicture(decoded, self._scalers))
+                yield Frame(time=last, path=self.path, picture=decoded.picture)
+        if self._stopping:
+            return
         if self.clip.start > 0 and (last is None or last < start):
             logger.warning("%s ends before --start %g s", self.path, self.clip.start)
             return
         self._report_end(last)
 
+    def stop(self) -> None:
+        """Decode no more."""
+        self._stopping = True
+
     def close(self) -> None:
         """Close the file."""
         self._container.close()
 
-    def _decode_from(self, start: float) -> Iterator[VideoFrame]:
+    def _decode_from(self, start: float) -> Iterator[Decoded]:
         """Frames from `start` or earlier on: by seeking where that is right, else from the top.
 
         A container without an index may land behind the key frame that it looks for, or nowhere.
         """
+        if not self.on_disk:
+            yield from self._decode()
+            return
         for back in SEEK_BACK_SECONDS:
-            if not self._seek(start - back):
+            if not self._container.seek(start - back):
                 break
             frames = self._decode()
             first = next(frames, None)
-            if first is not None and first.time is not None and first.time <= start:
+            if first is not None and first.seconds is not None and first.seconds <= start:
                 yield first
                 yield from frames
                 return
@@ -169,52 +134,56 @@ class VideoSource:
         self._reopen()
         yield from self._decode()
 
-    def _seek(self, seconds: float) -> bool:
-        try:
-            self._container.seek(int(seconds * av.time_base), backward=True)
-        except (FFmpegError, OSError):
-            return False
-        return True
-
     def _reopen(self) -> None:
         self._container.close()
-        self._container, self._stream = _open(self.path, self._wanted_stream)
+        self._container = VideoContainer(self._opening, self._scalers)
 
-    def _decode(self) -> Iterator[VideoFrame]:
+    def _decode(self) -> Iterator[Decoded]:
         for packet in self._packets():
             try:
-                yield from packet.decode()
-            except (FFmpegError, OSError) as error:
-                self._skip("packet", error)
+                yield from self._decode_one(packet)
+            except DecodeError as error:
+                self._skip("packet", str(error))
 
-    def _packets(self) -> Iterator[Packet[VideoStream]]:
-        packets = self._container.demux(self._stream)
+    def _decode_one(self, packet: Packet) -> list[Decoded]:
+        if not self._keyframes_only:
+            return self._container.decode(packet)
+        if packet.is_keyframe or packet.is_flush:
+            return self._container.decode_alone(packet)
+        self.undecoded += 1
+        return []
+
+    def _packets(self) -> Iterator[Packet]:
         failures = 0
-        while failures < MOST_READ_FAILURES:
+        while failures < MOST_READ_FAILURES and not self._stopping:
             try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except (FFmpegError, OSError) as error:
+                packet = self._container.read()
+            except ReadError as error:
                 failures += 1
-                self._skip("read", error)
-                packets = self._container.demux(self._stream)
-            else:
-                failures = 0
-                yield packet
+                self._skip("read", str(error))
+                continue
+            if packet is None:
+                return
+            failures = 0
+            yield packet
 
-    def _skip(self, what: str, error: Exception) -> None:
+    def _skip(self, what: str, reason: str) -> None:
         self.skipped += 1
         if self.skipped == 1:
-            reason = getattr(error, "strerror", None) or type(error).__name__
             logger.warning(
                 "%s: skipped a bad %s (%s); more are only counted", self.path, what, reason
             )
 
+    def _report_connected(self, first: Decoded) -> None:
+        track = self._container.track(first.picture)
+        self.report(
+            StreamEvent(StreamState.CONNECTED, track=track, keyframes_only=self._keyframes_only)
+        )
+
     def _report_end(self, last: float | None) -> None:
         if last is None:
             raise SourceLost(
-                f"no frame of {self.path} can be decoded ({self._stream.codec_context.name}); "
+                f"no frame of {self.path} can be decoded ({self._container.codec}); "
                 "is the file damaged?",
                 url=self.path,
             )
@@ -229,43 +198,3 @@ class VideoSource:
                 reached,
                 self.length,
             )
-
-
-def _open(path: str, video_stream: int | None) -> tuple[InputContainer, VideoStream]:
-    try:
-        # `file:` keeps a name such as "a:b.mp4" from being taken for a protocol.
-        container = av.open(f"file:{path}", **LENIENT)
-    except (FFmpegError, OSError) as error:
-        raise SourceOpenError(f"cannot open {path}: {_reason(error)}", url=path) from error
-    try:
-        stream = _choose_stream(container, path, video_stream)
-    except BaseException:
-        container.close()
-        raise
-    # Decoding frames side by side would be faster, but drops those that wait to be reordered where
-    # a file is cut off.
-    stream.thread_type = "SLICE"
-    return container, stream
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, av.error.InvalidDataError):
-        return "it is no video that FFmpeg knows, or its index (moov) is missing"
-    return getattr(error, "strerror", None) or str(error)
-
-
-def _choose_stream(container: InputContainer, path: str, index: int | None) -> VideoStream:
-    videos = container.streams.video
-    if index is not None:
-        chosen = next((stream for stream in videos if stream.index == index), None)
-        if chosen is None:
-            there = ", ".join(str(stream.index) for stream in videos) or "none"
-            raise ConfigError(
-                f"--video-stream {index}: {path} has no video track of that index; it has {there}"
-            )
-        return chosen
-    best = container.streams.best("video")
-    if best is None:
-        kinds = ", ".join(stream.type for stream in container.streams) or "nothing"
-        raise SourceOpenError(f"no video in {path}: it holds {kinds}", url=path)
-    return best  # type: ignore[return-value]

@@ -1,0 +1,92 @@
+"""What a SOURCE on the command line names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from streamvpr.credentials import redact
+
+STANDARD_INPUT = "-"
+DEVICE = re.compile(r"/dev/(video\d+|v4l/.+)")
+# An address with such an ending is a file that somebody serves: it has a stem to be named by.
+FILE_SUFFIXES = frozenset(
+    {".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm"}
+)
+
+
+class Kind(Enum):
+    """How a source is read."""
+
+    FILE = "video file"
+    FOLDER = "folder of images"
+    STANDARD_INPUT = "standard input"
+    DEVICE = "camera of this machine"
+    WEB = "http(s) address"
+    STREAM = "network stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A source by its kind, as it is opened and as it is shown."""
+
+    kind: Kind
+    url: str = field(repr=False)
+    """What FFmpeg opens; may hold a password."""
+    shown: str
+    """The same, safe to print."""
+
+    @property
+    def scheme(self) -> str:
+        """`rtsp`, `http` and so on; empty for what is no URL."""
+        return self.url.partition("://")[0].lower() if "://" in self.url else ""
+
+    @property
+    def host(self) -> str | None:
+        """The host whose name must be known; None where there is none to look up."""
+        try:
+            return urlsplit(self.url).hostname if "://" in self.url else None
+        except ValueError:
+            return None
+
+    @property
+    def is_served_file(self) -> bool:
+        """Whether it is an http address with the ending of a video file."""
+        return self.kind is Kind.WEB and Path(_path_of(self.url)).suffix.lower() in FILE_SUFFIXES
+
+    @property
+    def default_name(self) -> str | None:
+        """What the stream is called where the user gives no name; None for `cam0`, `cam1` ..."""
+        if self.kind is Kind.STANDARD_INPUT:
+            return "stdin"
+        if self.kind is Kind.FOLDER:
+            return Path(self.url).resolve().name or "images"
+        if self.kind is Kind.FILE:
+            return Path(self.url).stem
+        return Path(_path_of(self.url)).stem if self.is_served_file else None
+
+
+def parse_address(source: str) -> Address:
+    """What `source` (without `NAME=`) names; whether it is there is not looked at."""
+    if source in (STANDARD_INPUT, "pipe:", "pipe:0", "/dev/stdin"):
+        return Address(Kind.STANDARD_INPUT, STANDARD_INPUT, STANDARD_INPUT)
+    if source.startswith("file://"):
+        return parse_address(source.removeprefix("file://"))
+    if DEVICE.fullmatch(source):
+        return Address(Kind.DEVICE, source, source)
+    if "://" in source:
+        scheme = source.partition("://")[0].lower()
+        kind = Kind.WEB if scheme in ("http", "https") else Kind.STREAM
+        return Address(kind, source, redact(source))
+    kind = Kind.FOLDER if Path(source).is_dir() else Kind.FILE
+    return Address(kind, source, source)
+
+
+def _path_of(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return ""

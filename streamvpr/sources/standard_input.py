@@ -1,0 +1,32 @@
+"""Standard input as something that FFmpeg reads from, and that can be told to end."""
+
+from __future__ import annotations
+
+import os
+import select
+
+
+class StandardInput:
+    """The bytes of a descriptor, by default 0; `stop` ends a read that waits.
+
+    FFmpeg's own `pipe:` reads without an end in sight: after Ctrl-C the program would wait for the
+    next byte.
+    """
+
+    # PyAV keeps what it knows of a file by its name.
+    name = "-"
+
+    def __init__(self, descriptor: int = 0) -> None:
+        self._descriptor = descriptor
+        self._stopped, self._stop = os.pipe()
+
+    def read(self, most: int) -> bytes:
+        """Up to `most` bytes as soon as there are any; empty at the end."""
+        ready, _, _ = select.select([self._descriptor, self._stopped], [], [])
+        if self._stopped in ready:
+            return b""
+        return os.read(self._descriptor, most)
+
+    def stop(self) -> None:
+        """End the stream. From any thread; once."""
+        os.write(self._stop, b"\0")

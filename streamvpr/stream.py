@@ -1,0 +1,130 @@
+"""One stream on its way through the pipeline."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamvpr import records
+from streamvpr.channel import Channel, Overflow
+from streamvpr.frames import StreamEvent, StreamState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from streamvpr.errors import SourceError
+    from streamvpr.frames import Decision, Described, Frame
+    from streamvpr.keyframes import FrameReader, KeyframeMaker
+
+# Live frames that wait for the model; one more, and the oldest goes. Enough for what a network
+# delivers at once, and no more delay than so many runs of the model.
+LIVE_BUFFER = 4
+# Files are read ahead by as much as keeps the next stage busy.
+FILE_BUFFER = 2
+# Latencies of which the percentiles are taken: at most so many, since the last health record.
+MOST_LATENCIES = 10_000
+
+
+@dataclass(slots=True)
+class Stream:
+    """What belongs to one source, from its reader to what is decided on its frames."""
+
+    reader: FrameReader
+    maker: KeyframeMaker
+    observe: Callable[[Described], Decision | None]
+    """What is done with a described keyframe, in order; None is nothing to report."""
+    places: Callable[[], tuple[int, int]] = lambda: (0, 0)
+    """Number of places that are remembered, and their bytes."""
+    overflow: Overflow | None = None
+    """What a full buffer does; None is drop-oldest for what is live and block for the rest."""
+    processed: int = 0
+    reconnects: int = 0
+    error: SourceError | None = None
+    state: StreamState | None = None
+    buffer: Channel[Frame] = field(init=False)
+    _latencies: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_LATENCIES))
+
+    @property
+    def name(self) -> str:
+        """Names the stream in records."""
+        return self.reader.source.name
+
+    @property
+    def live(self) -> bool:
+        """Whether it goes on without us."""
+        return self.reader.source.live
+
+    def open_buffer(self, on_change: Callable[[], None]) -> None:
+        """Make the buffer between decoder and model; in the event loop that uses it."""
+        overflow = self.overflow or (Overflow.DROP_OLDEST if self.live else Overflow.BLOCK)
+        size = LIVE_BUFFER if overflow is Overflow.DROP_OLDEST else FILE_BUFFER
+        self.buffer = Channel(size, overflow, on_change=on_change)
+
+    def take_event(self, event: StreamEvent) -> records.Stream:
+        """Note what happened; its record."""
+        self.state = event.state
+        self.reconnects += event.state is StreamState.RECONNECTED
+        return records.stream(
+            event,
+            stream=self.name,
+            path=self.reader.source.path,
+            frames=self.processed,
+            skipped=self.reader.source.skipped,
+        )
+
+    def end(self) -> StreamEvent:
+        """What is reported last."""
+        wall_time = time.time() if self.live else None
+        cause = None if self.error is None else str(self.error)
+        return StreamEvent(StreamState.ENDED, cause=cause, wall_time=wall_time)
+
+    def note_latency(self, seconds: float) -> None:
+        """Count one frame's way from its arrival to its record."""
+        self._latencies.append(seconds)
+
+    def health(self) -> records.Health:
+        """How it does; latencies are those since the last time."""
+        latencies = sorted(self._latencies)
+        self._latencies.clear()
+        places, size = self.places()
+        reader = self.reader
+        return records.Health(
+            stream=self.name,
+            wall_time=records.rfc3339(time.time()),
+            state=None if self.state is None else self.state.value,
+            frames_in=reader.arrived,
+            processed=self.processed,
+            left_out=reader.left_out,
+            dropped=records.Dropped(overload=self.buffer.dropped, damaged=reader.source.skipped),
+            queued=self._queued(),
+            latency_p50_ms=_percentile(latencies, 0.50),
+            latency_p95_ms=_percentile(latencies, 0.95),
+            reconnects=self.reconnects,
+            places=places,
+            places_bytes=size,
+            resident_bytes=resident_bytes(),
+        )
+
+    def _queued(self) -> int:
+        """Frames that were picked and are neither processed nor dropped yet."""
+        return max(0, self.reader.picked - self.buffer.dropped - self.processed)
+
+
+def _percentile(ordered: list[float], share: float) -> float | None:
+    if not ordered:
+        return None
+    return round(ordered[max(0, math.ceil(share * len(ordered)) - 1)] * 1e3, 3)
+
+
+def resident_bytes() -> int | None:
+    """Memory of this process that is in RAM now; None where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
