@@ -154,7 +154,8 @@ class Pipeline:
             pass
         except SourceError as error:
             stream.error = error
-            self._announce(stream, StreamEvent(StreamState.LOST, cause=str(error)))
+            if stream.state is not StreamState.LOST:
+                self._announce(stream, StreamEvent(StreamState.LOST, cause=str(error)))
             if len(self.streams) > 1:
                 logger.error("%s is lost: %s", stream.name, error)
         finally:

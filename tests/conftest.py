@@ -32,6 +32,18 @@ CODEC_OPTIONS = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--long", action="store_true", help="run the tests over time for minutes, not seconds"
+    )
+
+
+@pytest.fixture(scope="session")
+def long(pytestconfig: pytest.Config) -> bool:
+    """Whether tests over time are to take their full time."""
+    return bool(pytestconfig.getoption("long"))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "logs_errors: the package is expected to log an ERROR")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -69,7 +69,7 @@ class SourceOptions:
     video_stream: int | None = None
     decoding: Decoding = Decoding.AUTO
     hwaccel: str | None = None
-    av_options: tuple[tuple[str, str], ...] = ()
+    av_options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Options for FFmpeg, before which the program's own give way."""
     credentials: Path | None = None
     rtsp_transport: Transport = Transport.TCP

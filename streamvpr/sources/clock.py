@@ -57,6 +57,7 @@ class LiveClock:
         self._offset: float | None = None
         self._last = -1.0
         self._arrived = 0.0
+        self._fresh = True
 
     @property
     def last(self) -> float | None:
@@ -67,11 +68,12 @@ class LiveClock:
         """Begin a connection that announces this time between frames: timestamps start anew."""
         self._frame_seconds = frame_seconds
         self._offset = None
+        self._fresh = True
 
     def time(self, pts: float | None, arrival: float) -> float:
         """Stream time of the next frame, by its timestamp and a monotonic clock, in seconds."""
         time = self._next(pts, arrival)
-        self._last, self._arrived = time, arrival
+        self._last, self._arrived, self._fresh = time, arrival, False
         return time
 
     def _next(self, pts: float | None, arrival: float) -> float:
@@ -88,7 +90,10 @@ class LiveClock:
             if -DISCONTINUITY_SECONDS <= step <= 0:
                 # Half a frame leaves room for a following timestamp that is right.
                 return self._last + min(self._frame_seconds / 2, 1e-3)
-        time = self._last + max(passed, self._frame_seconds)
+        # RTSP's first picture often has no timestamp, and comes together with the next.
+        together = not self._fresh and passed < 2 * self._frame_seconds
+        time = self._last + (self._frame_seconds if together else passed)
+        time = max(time, self._last + 1e-3)
         self._offset = time - pts
         return time
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,12 +58,12 @@ HOPELESS = (
 class Opening:
     """What is opened, and how."""
 
-    target: str | StandardInput
+    target: str | StandardInput = field(repr=False)
     """A URL for FFmpeg, or what is read from."""
     shown: str
     """The same, safe to print."""
     format: str | None = None
-    options: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     connect_timeout: float | None = None
     read_timeout: float | None = None
     video_stream: int | None = None

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from streamvpr.frames import Image
 
 # Share of frames that repeat the one before to the bit, in a picture that is frozen. An encoder
-# that gets the same picture again and again repeats it, but for what it touches up at keyframes.
-REPEATED_SHARE = 0.8
+# that gets the same picture again and again repeats it, but for the few that follow a keyframe, in
+# which it touches up what it has just sent anew.
+REPEATED_SHARE = 0.5
 # Grey levels that the coarse picture may differ by in any cell: the encoder's touch, no motion.
 COARSE_TOLERANCE = 2
 
@@ -68,7 +69,7 @@ class FreezeDetector:
 
     def _looks_alike(self, picture: Comparable) -> bool:
         # Ordinary streams never repeat a frame, and pay for no comparison.
-        if self._reference is None or self._repeats < self._frames / 2:
+        if self._reference is None or self._repeats < REPEATED_SHARE * self._frames:
             return False
         difference = np.abs(picture.coarse().astype(np.int16) - self._reference)
         return int(difference.max()) <= COARSE_TOLERANCE

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from streamvpr.errors import ConfigError, SourceError, SourceLost, SourceOpenError
-from streamvpr.sources import Clip, name_sources, open_concat, open_source, split_name
+from streamvpr.sources import (
+    Clip,
+    LiveSource,
+    SourceOptions,
+    name_sources,
+    open_concat,
+    open_source,
+    split_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def open_it(path: Path, **options: Any) -> Any:
-    return open_source(str(path), name="cam", **options)
+    return open_source(str(path), name="cam", options=SourceOptions(**options))
 
 
 def is_one_line_that_names(path: Path, error: pytest.ExceptionInfo[SourceError]) -> bool:
@@ -136,10 +144,16 @@ class TestNothingToOpen:
             list(source.frames())
         assert is_one_line_that_names(tmp_path, error)
 
-    def test_a_url_is_refused_without_its_password(self) -> None:
-        with pytest.raises(SourceOpenError, match="rtsp://") as error:
-            open_source("rtsp://user:secret@host/a", name="cam")
+    def test_a_url_that_nobody_serves_fails_without_its_password(self) -> None:
+        with pytest.raises(SourceOpenError, match="http://user:") as error:
+            open_source("http://user:secret@127.0.0.1:1/a.mp4", name="cam")
         assert "secret" not in str(error.value) + error.value.url
+
+    def test_a_stream_is_connected_to_later_and_shown_without_its_password(self) -> None:
+        source = open_source("rtsp://user:secret@host/a", name="cam")
+        assert isinstance(source, LiveSource)
+        assert source.path == "rtsp://user:***@host/a"
+        source.close()
 
     def test_a_name_with_a_colon_is_a_file_and_no_protocol(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_video: Make, numbered: Make

@@ -16,7 +16,7 @@ from av.stream import Disposition
 
 from streamvpr.errors import ConfigError, SourceError, SourceLost
 from streamvpr.media import encode_video
-from streamvpr.sources import Clip, VideoSource, open_concat, open_source
+from streamvpr.sources import Clip, SourceOptions, VideoSource, open_concat, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ REAL_VIDEOS = Path(__file__).resolve().parents[3] / "shared" / "data" / "videos"
 
 
 def open_it(path: Path, **options: Any) -> Any:
-    return open_source(str(path), name="cam", **options)
+    return open_source(str(path), name="cam", options=SourceOptions(**options))
 
 
 def times_of(source: Any) -> list[float]:
@@ -287,8 +287,8 @@ class TestConcat:
             str(make_video(tmp_path / f"{i}.mp4", map(numbered, range(i * 10, i * 10 + 10))))
             for i in range(3)
         ]
-        clip = Clip(start=0.8, duration=1.5)
-        assert numbers_of(open_concat(paths, name="c", clip=clip)) == list(range(8, 23))
+        options = SourceOptions(clip=Clip(start=0.8, duration=1.5))
+        assert numbers_of(open_concat(paths, name="c", options=options)) == list(range(8, 23))
 
     def test_files_that_begin_later_join_without_a_gap(
         self, tmp_path: Path, make_video: Make, numbered: Make
@@ -539,4 +539,5 @@ def test_frames_before_the_announced_beginning_are_frames_like_any_other(
     noise = np.random.default_rng(0).integers(0, 255, (30, 48, 64, 3), dtype=np.uint8)
     encode_video(path, noise, fps=10)
     assert len(times_of(open_it(path, clip=clip))) == 30
-    assert len(times_of(open_concat([str(path)], name="cam", clip=clip))) == 30
+    joined = open_concat([str(path)], name="cam", options=SourceOptions(clip=clip))
+    assert len(times_of(joined)) == 30

@@ -23,6 +23,8 @@ from urllib.parse import quote
 import cv2
 import pytest
 
+from .live import Live, Process
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -37,6 +39,7 @@ SCRIPT = Path(__file__).with_name("rtsp_server.py")
 STARTUP_SECONDS = 20
 CELLS, CELL_HEIGHT = 24, 8
 LAP = 60
+PASSWORD = "s3cr3t%/p@ss word"
 
 APT = (
     "gstreamer1.0-rtsp gir1.2-gst-rtsp-server-1.0 python3-gi gir1.2-gstreamer-1.0"
@@ -292,3 +295,35 @@ def scene_frames(
         for image in pan(0, LAP, LAP):
             file.write(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420).tobytes())
     return SceneFrames(path, LAP)
+
+
+@pytest.fixture
+def live(tiny_model: Path) -> Iterator[Callable[..., Live]]:
+    """`start(*sources, **options) -> Live`: a run that has begun, with the tiny model."""
+    begun: list[Live] = []
+
+    def start(*sources: object, **options: Any) -> Live:
+        run = Live()
+        run.start(*sources, **{"model": str(tiny_model), **options})
+        begun.append(run)
+        return run
+
+    yield start
+    for run in begun:
+        run.stop()
+
+
+@pytest.fixture
+def process(tiny_model: Path, tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """`start(*arguments, **options) -> Process`: the program, begun, with the tiny model."""
+    begun: list[Process] = []
+
+    def start(*arguments: object, **options: Any) -> Process:
+        run = Process(tmp_path / f"run-{len(begun)}.log")
+        run.start(*arguments, "--model", tiny_model, "--threads", 1, **options)
+        begun.append(run)
+        return run
+
+    yield start
+    for run in begun:
+        run.kill()

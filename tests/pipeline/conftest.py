@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from streamvpr.frames import Decision
-    from streamvpr.records import Stream
+    from streamvpr.records import Health, Stream
     from streamvpr.session import Session
 
 HANG_SECONDS = 30
@@ -48,13 +48,13 @@ class Collector:
     """A sink that keeps what it is given."""
 
     decisions: list[Decision] = field(default_factory=list)
-    events: list[Stream] = field(default_factory=list)
+    events: list[Stream | Health] = field(default_factory=list)
     closed: int = 0
 
     def write(self, decision: Decision) -> None:
         self.decisions.append(decision)
 
-    def write_stream(self, event: Stream) -> None:
+    def write_event(self, event: Stream | Health) -> None:
         self.events.append(event)
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from streamvpr.errors import (
     SourceLost,
     StoreError,
 )
-from streamvpr.keyframes import KeyframeReader
+from streamvpr.keyframes import FrameReader
 from streamvpr.session import open_offline
 from streamvpr.sources import VideoSource
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
     from pathlib import Path
 
-    from streamvpr.frames import Frame, Keyframe
+    from streamvpr.frames import Frame
 
     Make = Callable[..., Any]
 
@@ -63,16 +63,16 @@ class TestTheSameBytes:
         self, output_of: Make, flight: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         expected = output_of(flight.path, flight.path)
-        real = KeyframeReader.next
+        real = FrameReader.next
         calls = 0
 
-        def uneven(self: KeyframeReader) -> Keyframe | None:
+        def uneven(self: FrameReader) -> Frame | None:
             nonlocal calls
             calls += 1
             time.sleep(0.004 if self.source.name.endswith("-2") or calls % 7 == 0 else 0)
             return real(self)
 
-        monkeypatch.setattr(KeyframeReader, "next", uneven)
+        monkeypatch.setattr(FrameReader, "next", uneven)
         assert output_of(flight.path, flight.path) == expected
 
 
@@ -182,7 +182,7 @@ class FailsAt:
             raise self._error
         self.written += 1
 
-    def write_stream(self, event: Any) -> None:
+    def write_event(self, event: Any) -> None:
         pass
 
     def close(self) -> None:
@@ -525,14 +525,14 @@ class TestAsALibrary:
         self, make_flight: Make, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         read = 0
-        real = KeyframeReader.next
+        real = FrameReader.next
 
-        def counted(reader: KeyframeReader) -> Keyframe | None:
+        def counted(reader: FrameReader) -> Frame | None:
             nonlocal read
             read += 1
             return real(reader)
 
-        monkeypatch.setattr(KeyframeReader, "next", counted)
+        monkeypatch.setattr(FrameReader, "next", counted)
 
         async def scenario() -> None:
             decisions = streamvpr.decide(str(make_flight(0, frames=250, lap=240).path), **options)

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import pytest
 
+from streamvpr import records
 from streamvpr.config import Records, RunOptions
 from streamvpr.errors import OutputClosed, StoreError, StreamVPRError
-from streamvpr.frames import Decision, Verdict, Verification
-from streamvpr.records import Stream
+from streamvpr.frames import Decision, StreamEvent, StreamState, Verdict, Verification
 from streamvpr.sinks import Fanout, FolderSink, JsonLinesSink
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     Make = Callable[..., Any]
 
-STARTED = Stream(stream="cam", state="started", path="cam.mp4", frames=0, skipped=0)
+STARTED = records.stream(
+    StreamEvent(StreamState.CONNECTED), stream="cam", path="cam.mp4", frames=0, skipped=0
+)
 
 
 def types_of(output: bytes) -> list[str]:
@@ -46,7 +48,7 @@ class TestJsonLines:
     ) -> None:
         output = io.BytesIO()
         sink = JsonLinesSink(output, kinds)
-        sink.write_stream(STARTED)
+        sink.write_event(STARTED)
         sink.write(Decision(make_keyframe(0), Verdict.EMPTY_DATABASE))
         sink.write(make_decision(40))
         sink.close()
@@ -300,7 +302,7 @@ class Recorder:
     def write(self, decision: Decision) -> None:
         self._hear("write")
 
-    def write_stream(self, event: Stream) -> None:
+    def write_event(self, event: records.Stream | records.Health) -> None:
         self._hear("stream")
 
     def close(self) -> None:
@@ -316,7 +318,7 @@ class TestFanout:
     def test_all_are_served_in_order(self, make_decision: Make) -> None:
         sinks = [Recorder(), Recorder()]
         fanout = Fanout(sinks)
-        fanout.write_stream(STARTED)
+        fanout.write_event(STARTED)
         fanout.write(make_decision())
         fanout.close()
         assert [sink.heard for sink in sinks] == [["stream", "write", "close"]] * 2
