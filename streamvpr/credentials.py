@@ -21,6 +21,10 @@ SECRET_PARAMETER = re.compile(
     r"=)[^&;#/]*",
     re.IGNORECASE,
 )
+# What stays as it is: a percent sign begins an encoded character, the first colon ends the user's
+# name, and the rest may stand for a variable.
+USERINFO_SAFE = "%:${}!&'()*+,;=-._~"
+HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s@:/?#\[\]]+)(:\d*)?")
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -35,8 +39,23 @@ def redact(source: str) -> str:
         return source
     userinfo, at, address = _split_userinfo(rest)
     user, colon, _ = userinfo.partition(":")
+    if colon:
+        # A later @ may belong to the path, or to a password that looks like one: hide both.
+        address = rest[rest.rindex("@") + 1 :]
     shown = f"{user}:{HIDDEN}" if colon else user
     return f"{before}://{shown}{at}" + SECRET_PARAMETER.sub(rf"\g<name>{HIDDEN}", address)
+
+
+def encode_userinfo(url: str) -> str:
+    """The URL with what a password may not hold as it is percent-encoded: `/ ? # @` and so on.
+
+    Passwords are pasted as they are. What is encoded already stays so.
+    """
+    scheme, separator, rest = url.partition("://")
+    userinfo, at, address = _split_userinfo(rest) if separator else ("", "", "")
+    if not at:
+        return url
+    return f"{scheme}://{quote(userinfo, safe=USERINFO_SAFE)}@{address}"
 
 
 def has_secret(source: str) -> bool:
@@ -66,17 +85,19 @@ def fill_in(url: str, credentials: Path | None) -> str:
 def _split_userinfo(rest: str) -> tuple[str, str, str]:
     """(user and password, `@` or nothing, the rest) of what stands behind `://`.
 
-    An `@` behind the first slash belongs to the path, unless what stands before the slash is no
-    host and port: then the slash is part of a password that was not percent-encoded.
+    The first `@` that a host follows ends the password: one that was pasted as it is may hold
+    others, and slashes. Where a host stands at the beginning there is none.
     """
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    if "@" in authority:
-        end = authority.rindex("@")
-    else:
-        host, colon, port = authority.rpartition(":")
-        unencoded = bool(colon and host) and not port.isdigit() and not authority.endswith("]")
-        end = rest.rfind("@") if unencoded else -1
-    return (rest[:end], "@", rest[end + 1 :]) if end >= 0 else ("", "", rest)
+    if "@" not in rest or HOST_AND_PORT.fullmatch(_authority(rest)):
+        return "", "", rest
+    places = [at.start() for at in re.finditer("@", rest)]
+    followed = (at for at in places if HOST_AND_PORT.fullmatch(_authority(rest[at + 1 :])))
+    end = next(followed, places[-1])
+    return rest[:end], "@", rest[end + 1 :]
+
+
+def _authority(rest: str) -> str:
+    return re.split(r"[/?#]", rest, maxsplit=1)[0]
 
 
 def _variable(match: re.Match[str]) -> str:

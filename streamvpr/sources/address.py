@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from streamvpr.credentials import redact
+from streamvpr.credentials import encode_userinfo, redact
 
 STANDARD_INPUT = "-"
 DEVICE = re.compile(r"/dev/(video\d+|v4l/.+)")
@@ -80,7 +80,7 @@ def parse_address(source: str) -> Address:
     if "://" in source:
         scheme = source.partition("://")[0].lower()
         kind = Kind.WEB if scheme in ("http", "https") else Kind.STREAM
-        return Address(kind, source, redact(source))
+        return Address(kind, encode_userinfo(source), redact(source))
     kind = Kind.FOLDER if Path(source).is_dir() else Kind.FILE
     return Address(kind, source, source)
 

@@ -115,7 +115,7 @@ class TestRun:
         kinds = [line["type"] for line in result.lines]
         assert (kinds.count("query"), kinds.count("loop_closure")) == (60, 12)
         assert [line["state"] for line in result.lines if line["type"] == "stream"] == [
-            "started",
+            "connected",
             "ended",
         ]
 

@@ -110,15 +110,17 @@ class TestSources:
 
     @pytest.mark.parametrize("scheme", ["rtsp", "http", "rtsps"])
     def test_a_password_is_never_printed(self, run: Make, scheme: str) -> None:
-        result = run(f"{scheme}://user:secret@127.0.0.1:1/live", "--log-level", "debug")
+        url = f"{scheme}://user:secret@127.0.0.1:1/live"
+        result = run(url, "--reconnect-for", 0, "--records", "all", "--log-level", "debug")
         assert result.code == 4
         assert result.error
         assert "secret" not in result.err + result.out.decode()
 
     def test_nor_that_of_a_named_source(self, run: Make) -> None:
-        result = run("front=rtsp://user:secret@127.0.0.1:1/live")
+        result = run("front=rtsp://user:secret@127.0.0.1:1/live", "--reconnect-for", 0)
         assert result.code == 4
         assert "secret" not in result.err
+        assert "rtsp://user:***@127.0.0.1:1/live" in result.error
 
 
 class TestOutputs:

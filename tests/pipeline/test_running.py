@@ -374,10 +374,12 @@ class TestALostSource:
         sink = decide(f"a={flight.path}", f"b={flight.path}")
         closures = [d.query.stream for d in sink.decisions if d.accepted]
         assert (closures.count("a"), closures.count("b")) == (4, 12)
-        ends = {event.stream: event for event in sink.events if event.state != "started"}
-        assert (ends["a"].state, ends["a"].frames) == ("lost", 52)
-        assert "unplugged" in str(ends["a"].message)
-        assert (ends["b"].state, ends["b"].frames) == ("ended", 60)
+        told = {name: [e for e in sink.events if e.stream == name] for name in "ab"}
+        assert [event.state for event in told["a"]] == ["connected", "lost", "ended"]
+        assert "unplugged" in str(told["a"][1].cause)
+        assert (told["a"][-1].frames, told["a"][-1].cause) == (52, told["a"][1].cause)
+        assert [event.state for event in told["b"]] == ["connected", "ended"]
+        assert (told["b"][-1].frames, told["b"][-1].cause) == (60, None)
         assert len(logged.errors) == 1
 
     def test_the_last_one_raises_after_what_was_found(
@@ -394,7 +396,8 @@ class TestALostSource:
             finish(open_session(f"a={flight.path}", sinks=[sink]))
         assert [query for query, _ in sink.closures] == [48, 49, 50, 51]
         assert sink.closed == 1
-        assert [event.state for event in sink.events] == ["started", "lost"]
+        assert [event.state for event in sink.events] == ["connected", "lost", "ended"]
+        assert all("unplugged" in str(event.cause) for event in sink.events[1:])
 
     @pytest.mark.logs_errors
     def test_one_that_cannot_be_opened_leaves_the_others(

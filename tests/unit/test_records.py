@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from streamvpr import records
-from streamvpr.frames import Decision, Verdict, Verification
+from streamvpr.frames import (
+    Arrival,
+    Decision,
+    StreamEvent,
+    StreamState,
+    Track,
+    Verdict,
+    Verification,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,18 +184,100 @@ class TestQuery:
         }
 
 
+class TestLive:
+    """What only a live frame has: when it was sent, and how long it took."""
+
+    @pytest.fixture
+    def live(self, make_decision: Make, make_keyframe: Make) -> Decision:
+        arrival = Arrival(monotonic=77.5, taken=1_760_000_000.1234)
+        decision: Decision = make_decision(
+            keyframe=make_keyframe(40, arrival=arrival), latency=0.1234567
+        )
+        return decision
+
+    def test_a_closure_has_both_at_their_places(self, live: Decision) -> None:
+        found = written(records.loop_closure(live))
+        at = LOOP_CLOSURE_KEYS.index("query_time") + 1
+        keys = [*LOOP_CLOSURE_KEYS[:at], "query_wall_time", *LOOP_CLOSURE_KEYS[at:], "latency_ms"]
+        assert list(found) == keys
+        assert found["query_wall_time"] == "2025-10-09T08:53:20.123Z"
+        assert found["latency_ms"] == 123.457
+
+    def test_a_query_has_both_at_their_places(self, live: Decision) -> None:
+        found = written(records.query(live))
+        at = QUERY_KEYS.index("query_time") + 1
+        assert list(found) == [
+            *QUERY_KEYS[:at],
+            "query_wall_time",
+            *QUERY_KEYS[at:],
+            "latency_ms",
+        ]
+        assert found["query_wall_time"] == "2025-10-09T08:53:20.123Z"
+        assert found["latency_ms"] == 123.457
+
+    @pytest.mark.parametrize(
+        ("seconds", "text"),
+        [
+            (0.0, "1970-01-01T00:00:00.000Z"),
+            (1_709_164_800.0, "2024-02-29T00:00:00.000Z"),
+            (1_760_000_000.9999, "2025-10-09T08:53:20.999Z"),
+        ],
+    )
+    def test_wall_time_is_utc_to_the_millisecond(self, seconds: float, text: str) -> None:
+        assert records.rfc3339(seconds) == text
+
+
 class TestStream:
-    def test_the_keys(self) -> None:
-        event = records.Stream(stream="cam", state="ended", path="a", frames=3, skipped=0)
-        assert written(event) == {
+    def test_the_end_of_a_file(self) -> None:
+        event = StreamEvent(StreamState.ENDED)
+        found = written(records.stream(event, stream="cam", path="a", frames=3, skipped=0))
+        assert found == {
             "type": "stream",
             "stream": "cam",
             "state": "ended",
             "path": "a",
+            "time": None,
+            "wall_time": None,
+            "cause": None,
+            "seconds": None,
             "frames": 3,
             "skipped": 0,
-            "message": None,
+            "decoding": "all",
+            "codec": None,
+            "width": None,
+            "height": None,
         }
+
+    def test_a_camera_that_is_back(self) -> None:
+        event = StreamEvent(
+            StreamState.RECONNECTED,
+            time=12.3456789,
+            wall_time=1_760_000_000.5,
+            seconds=7.0000001,
+            track=Track("h264", 640, 480),
+            keyframes_only=True,
+        )
+        found = written(records.stream(event, stream="cam", path="a", frames=3, skipped=2))
+        assert list(found)[:4] == ["type", "stream", "state", "path"]
+        assert found["state"] == "reconnected"
+        assert (found["time"], found["seconds"]) == (12.345679, 7.0)
+        assert found["wall_time"] == "2025-10-09T08:53:20.500Z"
+        assert (found["codec"], found["width"], found["height"]) == ("h264", 640, 480)
+        assert (found["decoding"], found["skipped"]) == ("keyframes", 2)
+
+    @pytest.mark.parametrize("state", list(StreamState))
+    def test_states_have_the_documented_names(self, state: StreamState) -> None:
+        event = StreamEvent(state)
+        found = records.stream(event, stream="cam", path="a", frames=0, skipped=0)
+        # Decoding checks what the annotations say, which encoding does not.
+        assert msgspec.json.decode(msgspec.json.encode(found), type=records.Stream) == found
+
+    @pytest.mark.parametrize("field", ["time", "seconds"])
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_a_time_that_is_not_finite_is_refused(self, field: str, value: float) -> None:
+        event = StreamEvent(StreamState.LOST, **{field: value})
+        with pytest.raises(ValueError, match="JSON"):
+            records.stream(event, stream="cam", path="a", frames=0, skipped=0)
 
 
 class TestNumbers:
