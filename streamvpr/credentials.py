@@ -14,17 +14,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HIDDEN = "***"
-# Names of query parameters that cameras and relays take a secret by.
+# How names of parameters end that cameras, relays and clouds take a secret by.
 SECRET_PARAMETER = re.compile(
-    r"(?P<name>(?:^|[?&;/_])"
-    r"(?:password|passwd|pass|pwd|token|access_token|auth|secret|apikey|api_key|key|signature|sig)"
-    r"=)[^&;#/]*",
+    r"(?P<name>(?:pass(?:word|wd|phrase|code)?|pas|pwd|token|auth|secret|key|signature|sig)"
+    r"=)[^&;#]*",
     re.IGNORECASE,
 )
 # What stays as it is: a percent sign begins an encoded character, the first colon ends the user's
 # name, and the rest may stand for a variable.
 USERINFO_SAFE = "%:${}!&'()*+,;=-._~"
-HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s@:/?#\[\]]+)(:\d*)?")
+HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s@:/?#\[\]]+)(:\d+)?")
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -78,7 +77,11 @@ def fill_in(url: str, credentials: Path | None) -> str:
         return f"{scheme}://{VARIABLE.sub(_variable, userinfo)}@{address}"
     if credentials is None:
         return url
-    login = _login(credentials, urlsplit(url).hostname or "")
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        return url
+    login = None if host is None else _login(credentials, host)
     return url if login is None else f"{scheme}://{login}@{rest}"
 
 
