@@ -13,6 +13,7 @@ from streamvpr.database import PlaceDatabase
 from streamvpr.embedding import Embedder, ModelCard, find_model, list_models, open_embedder
 from streamvpr.errors import (
     ConfigError,
+    DeviceError,
     ModelError,
     SourceError,
     SourceLost,
@@ -24,13 +25,15 @@ from streamvpr.evaluation import Scores, evaluate
 from streamvpr.frames import Candidate, Decision, Features, Frame, Place, Verdict, Verification
 from streamvpr.library import decide, match, run
 from streamvpr.records import LoopClosure, Query
-from streamvpr.sources import open_source
+from streamvpr.sources import Clip, SourceOptions, open_source
 from streamvpr.verification import FeatureExtractor, Verifier
 
 __all__ = [
     "Candidate",
+    "Clip",
     "ConfigError",
     "Decision",
+    "DeviceError",
     "Embedder",
     "FeatureExtractor",
     "Features",
@@ -47,6 +50,7 @@ __all__ = [
     "SourceError",
     "SourceLost",
     "SourceOpenError",
+    "SourceOptions",
     "StoreError",
     "StreamVPRError",
     "Verdict",

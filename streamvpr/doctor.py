@@ -23,6 +23,7 @@ from streamvpr.embedding.embedder import available_devices
 from streamvpr.errors import ModelError, StreamVPRError
 from streamvpr.media import encode_video
 from streamvpr.sources import open_source
+from streamvpr.sources.container import check_hwaccel, known_hwaccels
 from streamvpr.verification import (
     BYTES_PER_FEATURE,
     MOST_FEATURES,
@@ -60,6 +61,9 @@ def examine() -> list[Check]:
         _try("model", _model),
     ]
     checks += [_try(f"device {name}", partial(_device, name), needed=False) for name in _devices()]
+    checks += [
+        _try(f"hwaccel {name}", partial(_hwaccel, name), needed=False) for name in known_hwaccels()
+    ]
     checks += [
         _try("geometry", _geometry),
         _try("memory", _memory),
@@ -143,6 +147,11 @@ def _devices() -> list[str]:
 
 def _device(name: str) -> str:
     return f"{open_embedder(device=name).card.name} ran"
+
+
+def _hwaccel(name: str) -> str:
+    check_hwaccel(name)
+    return "decoded H.264"
 
 
 def _geometry() -> str:

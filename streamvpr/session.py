@@ -17,6 +17,7 @@ from streamvpr.recognition import Judge, Recognizer
 from streamvpr.sampler import StillnessGate
 from streamvpr.sinks import Fanout, FolderSink
 from streamvpr.sources import name_sources, open_concat, open_source
+from streamvpr.sources.address import Kind, parse_address
 from streamvpr.stream import Stream
 from streamvpr.summary import ClosureCounter, Summary
 from streamvpr.verification import FeatureExtractor, Verifier
@@ -136,7 +137,9 @@ def open_offline(
     """Each frame of `query` against all frames of `database`. Raises as `open_online`."""
     opened: list[Source] = []
     try:
-        for name, source in name_sources([database, query]):
+        named = name_sources([database, query])
+        _refuse_second_input(named)
+        for name, source in named:
             opened.append(open_source(source, name=name, options=options.source_options()))
             _refuse_live(opened[-1])
         kit = _Kit(options)
@@ -246,6 +249,7 @@ def _open_sources(sources: list[str], options: RunOptions) -> list[Source]:
     how = options.source_options()
     if options.concat:
         return [open_concat([source for _, source in named], name=named[0][0], options=how)]
+    _refuse_second_input(named)
     opened: list[Source] = []
     errors: list[SourceError] = []
     for name, source in named:
@@ -273,6 +277,12 @@ def _health_every(options: RunOptions, streams: list[Stream]) -> float | None:
     if seconds is None:
         seconds = HEALTH_SECONDS if any(stream.live for stream in streams) else 0.0
     return seconds or None
+
+
+def _refuse_second_input(named: list[tuple[str, str]]) -> None:
+    kinds = [parse_address(source).kind for _, source in named]
+    if kinds.count(Kind.STANDARD_INPUT) > 1:
+        raise ConfigError("- is named more than once; standard input can be read only once")
 
 
 def _refuse_live(source: Source) -> None:

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 DPI = 120
 
 
+# Frames of a stream that are drawn: the newest ones, of a run that goes on for months.
+MOST_POINTS = 200_000
+
+
 class SimilaritySeries:
-    """Index, best score and acceptance of each frame of a stream; 17 bytes a frame."""
+    """Index, best score and acceptance of the newest frames of a stream; 17 bytes a frame."""
 
     def __init__(self) -> None:
         self.indices = array("q")
@@ -33,6 +37,9 @@ class SimilaritySeries:
         self.indices.append(decision.query.index)
         self.scores.append(math.nan if decision.match is None else decision.match.score)
         self.accepted.append(decision.accepted)
+        if len(self.indices) >= 2 * MOST_POINTS:
+            for values in (self.indices, self.scores, self.accepted):
+                del values[:-MOST_POINTS]
 
 
 def draw_similarity(series: dict[str, SimilaritySeries], sim_threshold: float, path: Path) -> None:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 LENIENT: dict[str, Any] = (
     {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
 )
+# Formats that are fetched a piece of several seconds at a time.
+BURSTY_FORMATS = frozenset({"hls", "dash"})
 # Formats without timestamps of their own: FFmpeg counts frames by a rate that it guesses.
 UNTIMED_FORMATS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc", "m4v"})
 NO_HARDWARE = "no stream is compatible"
@@ -149,6 +151,11 @@ class VideoContainer:
         return self._container.format.name not in UNTIMED_FORMATS
 
     @property
+    def comes_in_bursts(self) -> bool:
+        """Whether seconds of it come at once, and then nothing for as long."""
+        return self._container.format.name in BURSTY_FORMATS
+
+    @property
     def codec(self) -> str:
         """FFmpeg's name of the codec."""
         return str(self._stream.codec_context.name)
@@ -223,11 +230,16 @@ class VideoContainer:
         return None if stamp is None or base is None else float(stamp * base)
 
 
+def known_hwaccels() -> list[str]:
+    """Devices that this build of FFmpeg can decode with, where they are there."""
+    return [str(name) for name in hwdevices_available()]
+
+
 @cache
 def check_hwaccel(name: str) -> None:
     """Prove that this build of FFmpeg decodes H.264 with that device here. Raises DeviceError."""
-    known = ", ".join(hwdevices_available()) or "none"
-    if name not in hwdevices_available():
+    known = ", ".join(known_hwaccels()) or "none"
+    if name not in known_hwaccels():
         raise DeviceError(
             f"--hwaccel {name}: the FFmpeg inside of PyAV {av.__version__} is built without it; "
             f"it has {known}. A decoder of the system can be used through a pipe: "

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from streamvpr.errors import SourceLost, SourceOpenError
@@ -84,6 +85,8 @@ class LiveSource:
         self._lost_at: float | None = None
         # When the present connection last brought what it should.
         self._progress = 0.0
+        # On the monotonic clock, when stream time was 0; of sources that come in bursts.
+        self._pace_from: float | None = None
         self._began: float | None = None
 
     @property
@@ -133,6 +136,7 @@ class LiveSource:
         self._sending.connect()
         self._policy.forget()
         self._freeze.forget()
+        self._pace_from = None
         here = False
         asked = self._progress = self._now()
         while not self._stop.is_set() and (packet := container.read()) is not None:
@@ -140,8 +144,11 @@ class LiveSource:
             for decoded in self._decode(container, packet):
                 self._progress = arrival
                 frame = self._frame(container, decoded, arrival)
+                if container.comes_in_bursts:
+                    frame = self._pace(frame)
                 if not here:
                     here = True
+                    self._pace_from = self._now() - (frame.time or 0.0)
                     self._take_connection(container, decoded, frame, arrival)
                 self._watch_picture(frame, decoded)
                 yield frame
@@ -197,6 +204,13 @@ class LiveSource:
             picture=decoded.picture,
             arrival=Arrival(monotonic=arrival, taken=time.time() - ago),
         )
+
+    def _pace(self, frame: Frame) -> Frame:
+        """Hold a frame back until its time: what comes in bursts is no reason to drop frames."""
+        if self._pace_from is None or frame.time is None or frame.arrival is None:
+            return frame
+        self._stop.wait(max(0.0, self._pace_from + frame.time - self._now()))
+        return replace(frame, arrival=replace(frame.arrival, monotonic=self._now()))
 
     def _take_connection(
         self, container: VideoContainer, decoded: Decoded, frame: Frame, arrival: float

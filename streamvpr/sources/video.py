@@ -159,6 +159,8 @@ class VideoSource:
             try:
                 packet = self._container.read()
             except ReadError as error:
+                if error.silent:
+                    raise SourceLost(f"{self.path} was lost: {error}", url=self.path) from None
                 failures += 1
                 self._skip("read", str(error))
                 continue

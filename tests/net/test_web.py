@@ -74,6 +74,29 @@ def test_hls_with_an_end(serve: Make, live: Make, flight: Any, tmp_path: Path) -
     assert run.states() == ["connected", "ended"]
 
 
+@needs_ffmpeg
+def test_live_hls_comes_in_bursts_and_is_not_dropped_for_it(
+    serve: Make, live: Make, make_video: Make, pan: Make, tmp_path: Path
+) -> None:
+    """Segments of a second; the model takes far less, but not all of a segment at once."""
+    path = make_video(tmp_path / "a.mp4", pan(0, 100, 48), options={"g": "10", "bf": "0"})
+    playlist = tmp_path / "live.m3u8"
+    command = f"{FFMPEG} -v error -re -stream_loop 3 -i {path} -c copy -f hls -hls_time 1"
+    with subprocess.Popen([*command.split(), "-hls_flags", "delete_segments", str(playlist)]) as it:
+        while not playlist.exists():
+            time.sleep(0.1)
+        time.sleep(2.5)
+        run = live(f"{serve(partial(Quiet, directory=str(tmp_path)))}/live.m3u8", health_every=1.0)
+        run.wait_for(70, "query", timeout=25)
+        run.stop()
+        it.kill()
+    assert run.states() == ["connected", "ended"]
+    assert run.of("health")[-1]["dropped"] == {"overload": 0, "damaged": 0}
+    lines = run.of("query")
+    heard = [run.heard_at(lines[0]), run.heard_at(lines[60])]
+    assert heard[1] - heard[0] == pytest.approx(6.0, abs=1.0)
+
+
 @pytest.fixture
 def camera(make_flight: Make, pan: Make) -> type[BaseHTTPRequestHandler]:
     """An MJPEG camera of 20 pictures a second that hangs up after 40, and wants a password."""

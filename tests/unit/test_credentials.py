@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import string
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from streamvpr.credentials import fill_in, has_secret, redact
+from streamvpr.credentials import encode_userinfo, fill_in, has_secret, redact
 from streamvpr.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -158,6 +158,41 @@ def test_nor_is_a_raw_one(scheme: str, user: str, password: str, place: str) -> 
 def is_ambiguous(password: str) -> bool:
     """Whether what stands before its first slash could be a port."""
     return re.match(r"\d+[/?#]", password) is not None
+
+
+@pytest.mark.parametrize(
+    ("url", "encoded"),
+    [
+        ("rtsp://me:p@ss@host/a", "rtsp://me:p%40ss@host/a"),
+        ("rtsp://me:pa/ss@host:554/a@b", "rtsp://me:pa%2Fss@host:554/a@b"),
+        ("rtsp://me:p%40ss@host/a", "rtsp://me:p%40ss@host/a"),
+        ("rtsp://${USER}:${PASSWORD}@host/a", "rtsp://${USER}:${PASSWORD}@host/a"),
+        ("rtsp://host:554/a@b", "rtsp://host:554/a@b"),
+        ("rtsp://[::1]:554/a", "rtsp://[::1]:554/a"),
+        ("udp://@239.0.0.1:1234", "udp://@239.0.0.1:1234"),
+        ("a@b.mp4", "a@b.mp4"),
+    ],
+)
+def test_a_password_that_was_pasted_as_it_is_gets_encoded(url: str, encoded: str) -> None:
+    assert encode_userinfo(url) == encoded
+    assert encode_userinfo(encoded) == encoded
+
+
+@given(user=users, password=passwords, place=places)
+@settings(deadline=None, derandomize=True, max_examples=500)
+def test_what_was_encoded_is_the_password_that_was_meant(
+    user: str, password: str, place: str
+) -> None:
+    assume("%" not in user + password)
+    # Nobody can tell what these mean.
+    assume(not is_ambiguous(password))
+    assume(re.search(r"@[^@:/?#\[\]]+(:\d+)?[/?#]", password) is None)
+    assume(re.search(r"@\[[0-9A-Fa-f:.%]+\](:\d+)?[/?#]", password) is None)
+    assume(not user.startswith("["))
+    parts = urlsplit(encode_userinfo(f"rtsp://{user}:{password}@{place}"))
+    assert unquote(parts.username or "") == user
+    assert unquote(parts.password or "") == password
+    assert parts.netloc.rpartition("@")[2] == re.split("[/?]", place)[0]
 
 
 @given(text=st.text(max_size=40))
