@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from streamvpr.config import MatchOptions, RunOptions
-from streamvpr.frames import Verdict
-from streamvpr.records import LoopClosure
+from streamvpr.frames import StreamState, Verdict
+from streamvpr.records import Health, LoopClosure, Stream
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -41,6 +41,17 @@ def test_every_field_of_a_closure_is_explained() -> None:
     fields = set(LoopClosure.__struct_fields__)
     explained = set(re.findall(r"`([a-z_]+)`", README))
     assert fields <= explained
+
+
+@pytest.mark.parametrize("record", [Stream, Health])
+def test_every_field_of_the_records_of_streams_is_explained(record: type) -> None:
+    live = (ROOT / "docs/live.md").read_text(encoding="utf-8")
+    assert set(record.__struct_fields__) <= set(re.findall(r"`([a-z_0-9]+)`", live))
+
+
+def test_every_state_of_a_stream_is_explained() -> None:
+    live = (ROOT / "docs/live.md").read_text(encoding="utf-8")
+    assert {state.value for state in StreamState} <= set(re.findall(r"`([a-z_0-9]+)`", live))
 
 
 def test_every_decision_is_explained() -> None:
