@@ -32,6 +32,22 @@ class KeyframeForms:
     """JPEG for previews."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of the pictures that a source brought."""
+
+    picked: int
+    left_out: int
+    """Not picked by the rate asked for, whether they were decoded or not."""
+    skipped: int
+    """Could not be used."""
+
+    @property
+    def arrived(self) -> int:
+        """All of them."""
+        return self.picked + self.left_out + self.skipped
+
+
 class FrameReader:
     """Decodes one source and picks the frames that are to be processed. On one thread."""
 
@@ -43,15 +59,11 @@ class FrameReader:
         self._sampler = FrameRateSampler(source.default_fps if fps is None else fps)
         self._frames: Generator[Frame] = self._read()
 
-    @property
-    def arrived(self) -> int:
-        """Pictures that the source brought so far: decoded, passed over, or damaged."""
-        return self.decoded + self.source.undecoded + self.source.skipped
-
-    @property
-    def left_out(self) -> int:
-        """Pictures that the rate asked for has no use for."""
-        return self.decoded - self.picked + self.source.undecoded
+    def tally(self) -> Tally:
+        """What became of the pictures so far. From any thread."""
+        picked, skipped = self.picked, self.source.skipped
+        left_out = self.decoded - picked + self.source.undecoded
+        return Tally(picked, left_out, skipped)
 
     def next(self) -> Frame | None:
         """The next frame; None at the end. Raises SourceError."""

@@ -158,6 +158,9 @@ class Pipeline:
                 self._announce(stream, StreamEvent(StreamState.LOST, cause=str(error)))
             if len(self.streams) > 1:
                 logger.error("%s is lost: %s", stream.name, error)
+        except StreamVPRError as error:
+            self._fail(error)
+            self.stop()
         finally:
             stream.buffer.close()
             await stage.call(stream.reader.close)
@@ -174,6 +177,8 @@ class Pipeline:
         except ChannelClosed:
             pass
         finally:
+            # Also a reader that waits for a camera which may never come back is to end.
+            self.stop()
             self._mixer.close()
             self._keyframes.close()
 
@@ -232,7 +237,7 @@ class Pipeline:
     async def _recognize(self, stream: Stream, item: Described | None) -> None:
         if item is None:
             if self._health_every is not None:
-                await self._decisions.put(stream.health())
+                await self._decisions.put(await asyncio.to_thread(stream.health))
             await self._decisions.put(stream.take_event(stream.end()))
             return
         decision = await self._recognizing.call(stream.observe, item)
@@ -245,7 +250,7 @@ class Pipeline:
             await asyncio.sleep(self._health_every)
             for stream in self.streams:
                 if stream.state is not StreamState.ENDED:
-                    self._push(stream.health())
+                    self._push(await asyncio.to_thread(stream.health))
 
     async def _emit_all(self) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -48,6 +49,7 @@ class Stream:
     state: StreamState | None = None
     buffer: Channel[Frame] = field(init=False)
     _latencies: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_LATENCIES))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def name(self) -> str:
@@ -84,24 +86,28 @@ class Stream:
         return StreamEvent(StreamState.ENDED, cause=cause, wall_time=wall_time)
 
     def note_latency(self, seconds: float) -> None:
-        """Count one frame's way from its arrival to its record."""
-        self._latencies.append(seconds)
+        """Count one frame's way from its arrival to its record. From any thread."""
+        with self._lock:
+            self._latencies.append(seconds)
 
     def health(self) -> records.Health:
-        """How it does; latencies are those since the last time."""
-        latencies = sorted(self._latencies)
-        self._latencies.clear()
+        """How it does; latencies are those since the last time. From any thread."""
+        with self._lock:
+            latencies = sorted(self._latencies)
+            self._latencies.clear()
         places, size = self.places()
-        reader = self.reader
+        # In this order: what is processed meanwhile is not counted twice.
+        processed, overload = self.processed, self.buffer.dropped
+        tally = self.reader.tally()
         return records.Health(
             stream=self.name,
             wall_time=records.rfc3339(time.time()),
             state=None if self.state is None else self.state.value,
-            frames_in=reader.arrived,
-            processed=self.processed,
-            left_out=reader.left_out,
-            dropped=records.Dropped(overload=self.buffer.dropped, damaged=reader.source.skipped),
-            queued=self._queued(),
+            frames_in=tally.arrived,
+            processed=processed,
+            left_out=tally.left_out,
+            dropped=records.Dropped(overload=overload, damaged=tally.skipped),
+            queued=tally.picked - overload - processed,
             latency_p50_ms=_percentile(latencies, 0.50),
             latency_p95_ms=_percentile(latencies, 0.95),
             reconnects=self.reconnects,
@@ -109,10 +115,6 @@ class Stream:
             places_bytes=size,
             resident_bytes=resident_bytes(),
         )
-
-    def _queued(self) -> int:
-        """Frames that were picked and are neither processed nor dropped yet."""
-        return max(0, self.reader.picked - self.buffer.dropped - self.processed)
 
 
 def _percentile(ordered: list[float], share: float) -> float | None:

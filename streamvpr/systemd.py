@@ -23,7 +23,7 @@ class Notifier:
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         path = environment.get("NOTIFY_SOCKET")
         # A leading @ stands for the zero byte of an abstract socket.
-        self._address = None if path is None else path.replace("@", "\0", 1)
+        self._address = f"\0{path[1:]}" if path and path[0] == "@" else path
         self._watched = _watchdog_seconds(environment)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)

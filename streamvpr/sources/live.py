@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from streamvpr.errors import SourceLost, SourceOpenError
+from streamvpr.errors import ConfigError, DeviceError, SourceLost, SourceOpenError
 from streamvpr.frames import Arrival, Frame, StreamEvent, StreamState
 from streamvpr.sources.backoff import Backoff
 from streamvpr.sources.base import Decoding, SourceOptions, report_nothing
@@ -125,6 +125,10 @@ class LiveSource:
                 if error.hopeless and not self._connected:
                     raise
                 slow, cause = error.login_refused, str(error)
+            except (ConfigError, DeviceError) as error:
+                if not self._connected:
+                    raise
+                cause = str(error)
             except ReadError as error:
                 cause = str(error)
             self._take_loss(cause)

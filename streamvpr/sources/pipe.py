@@ -25,3 +25,8 @@ class PipeSource(VideoSource):
         """Read no more, also where a read waits for the other program."""
         super().stop()
         self._pipe.stop()
+
+    def close(self) -> None:
+        """Close what reads from it."""
+        super().close()
+        self._pipe.close()

@@ -19,6 +19,7 @@ class StandardInput:
     def __init__(self, descriptor: int = 0) -> None:
         self._descriptor = descriptor
         self._stopped, self._stop = os.pipe()
+        self._told = False
 
     def read(self, most: int) -> bytes:
         """Up to `most` bytes as soon as there are any; empty at the end."""
@@ -28,5 +29,15 @@ class StandardInput:
         return os.read(self._descriptor, most)
 
     def stop(self) -> None:
-        """End the stream. From any thread; once."""
-        os.write(self._stop, b"\0")
+        """End the stream. From any thread, before it is closed."""
+        if not self._told:
+            self._told = True
+            os.write(self._stop, b"\0")
+
+    def close(self) -> None:
+        """Let go of what `stop` needs; standard input itself belongs to the process. Idempotent."""
+        if self._stop >= 0:
+            self._told = True
+            os.close(self._stop)
+            os.close(self._stopped)
+            self._stop = self._stopped = -1

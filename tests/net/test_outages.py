@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from streamvpr.errors import SourceLost
+import streamvpr
+from streamvpr.embedding import Embedder
+from streamvpr.errors import ModelError, SourceLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     Make = Callable[..., Any]
 
@@ -187,3 +192,37 @@ class TestSilence:
         connected = run.wait_for(1, "stream", state="connected")
         assert run.heard_at(connected) - began < 2
         assert run.states() == ["lost", "connected"]
+
+
+class TestEnding:
+    """A run that ends waits for no camera."""
+
+    def test_a_model_that_fails_during_an_outage(
+        self, live: Make, flight: Any, free_port: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_: object) -> None:
+            raise ModelError("out of memory")
+
+        run = live(f"down=rtsp://127.0.0.1:{free_port}/x", reconnect_delay=60.0)
+        run.wait_for(1, "stream", state="lost")
+        run.stop()
+        monkeypatch.setattr(Embedder, "embed", broken)
+        monkeypatch.setattr(Embedder, "prove", lambda _: None)
+        run = live(f"down=rtsp://127.0.0.1:{free_port}/x", f"up={flight.path}")
+        run.join(10)
+        assert isinstance(run.error, ModelError)
+        assert run.states("down")[0] == "lost"
+
+    def test_leaving_the_iteration_during_an_outage(
+        self, tiny_model: Path, flight: Any, free_port: int
+    ) -> None:
+        options = {"model": str(tiny_model), "fps": 0.0, "verify_geom": False}
+        down, up = f"down=rtsp://127.0.0.1:{free_port}/x", f"up={flight.path}"
+
+        async def scenario() -> None:
+            async with aclosing(streamvpr.decide(down, up, **options)) as decisions:
+                async for decision in decisions:
+                    if decision.query.index == 20:
+                        break
+
+        asyncio.run(asyncio.wait_for(scenario(), 10))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamvpr.channel import Channel, ChannelClosed
+from streamvpr.channel import Channel, ChannelClosed, Overflow
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -304,3 +304,234 @@ def test_producers_stop_when_the_consumer_leaves(capacity: int, read: int, produ
         return await asyncio.gather(*endless, return_exceptions=True)
 
     assert all(isinstance(result, ChannelClosed) for result in run(scenario()))
+
+
+class TestDropOldest:
+    def test_a_full_one_drops_the_oldest_and_counts_it(self) -> None:
+        async def scenario() -> None:
+            channel: Channel[int] = Channel(2, Overflow.DROP_OLDEST)
+            for item in range(5):
+                await channel.put(item)
+                assert len(channel) <= 2
+            assert channel.dropped == 3
+            assert await channel.get_batch(9) == [3, 4]
+
+        run(scenario())
+
+    def test_nothing_is_dropped_while_there_is_room(self) -> None:
+        async def scenario() -> None:
+            channel: Channel[int] = Channel(3, Overflow.DROP_OLDEST)
+            for item in range(3):
+                await channel.put(item)
+            assert (channel.dropped, len(channel)) == (0, 3)
+
+        run(scenario())
+
+    def test_putting_never_waits(self) -> None:
+        async def scenario() -> None:
+            channel: Channel[int] = Channel(1, Overflow.DROP_OLDEST)
+            for item in range(1000):
+                putting = channel.put(item)
+                with pytest.raises(StopIteration):
+                    putting.send(None)
+
+        run(scenario())
+
+    def test_a_closed_one_refuses_and_drops_nothing(self) -> None:
+        async def scenario() -> None:
+            channel: Channel[int] = Channel(1, Overflow.DROP_OLDEST)
+            await channel.put(0)
+            channel.close()
+            with pytest.raises(ChannelClosed):
+                await channel.put(1)
+            assert (channel.dropped, await drain(channel)) == (0, [0])
+
+        run(scenario())
+
+    @given(
+        capacity=st.integers(1, 5),
+        steps=st.lists(st.sampled_from(["put", "put", "take", "batch"]), max_size=120),
+    )
+    @settings(deadline=None, derandomize=True, max_examples=200)
+    def test_what_was_put_is_taken_or_dropped_in_order_and_the_newest_stay(
+        self, capacity: int, steps: list[str]
+    ) -> None:
+        async def scenario() -> None:
+            channel: Channel[int] = Channel(capacity, Overflow.DROP_OLDEST)
+            taken: list[int] = []
+            put = 0
+            for step in steps:
+                if step == "put":
+                    await channel.put(put)
+                    put += 1
+                elif step == "take" or not len(channel):
+                    item = channel.take()
+                    taken += [] if item is None else [item]
+                else:
+                    taken += await channel.get_batch(2)
+                assert len(taken) + channel.dropped + len(channel) == put
+            left = len(channel)
+            channel.close()
+            rest = await drain(channel)
+            assert rest == list(range(put - left, put))
+            taken += rest
+            assert taken == sorted(set(taken))
+            assert len(taken) + channel.dropped == put
+
+        run(scenario())
+
+
+class TestBlock:
+    def test_nothing_is_dropped(self) -> None:
+        async def scenario() -> None:
+            channel: Channel[int] = Channel(2)
+            producing = asyncio.create_task(_put_all(channel, list(range(50))))
+            taken = [item for _ in range(50) for item in await channel.get_batch(1)]
+            await producing
+            assert (taken, channel.dropped) == (list(range(50)), 0)
+
+        run(scenario())
+
+
+@pytest.mark.parametrize("overflow", list(Overflow))
+class TestPush:
+    def test_it_neither_waits_nor_drops(self, overflow: Overflow) -> None:
+        async def scenario() -> None:
+            channel: Channel[int] = Channel(1, overflow)
+            await channel.put(0)
+            channel.push(1)
+            channel.push(2)
+            assert (len(channel), channel.dropped) == (3, 0)
+            assert await channel.get_batch(9) == [0, 1, 2]
+
+        run(scenario())
+
+    def test_it_wakes_who_waits(self, overflow: Overflow) -> None:
+        async def scenario() -> None:
+            channel: Channel[int] = Channel(1, overflow)
+            waiting = asyncio.create_task(channel.get_batch(1))
+            await settle()
+            channel.push(7)
+            assert await waiting == [7]
+
+        run(scenario())
+
+    def test_on_a_closed_one_it_does_nothing(self, overflow: Overflow) -> None:
+        async def scenario() -> None:
+            channel: Channel[int] = Channel(1, overflow)
+            channel.close()
+            channel.push(7)
+            assert await channel.get_batch(1) == []
+
+        run(scenario())
+
+
+def test_a_put_waits_until_what_was_pushed_beyond_the_capacity_is_taken() -> None:
+    async def scenario() -> None:
+        channel: Channel[int] = Channel(1)
+        for item in range(3):
+            channel.push(item)
+        waiting = asyncio.create_task(channel.put(3))
+        for item in range(3):
+            await settle()
+            assert not waiting.done()
+            assert channel.take() == item
+        await waiting
+        assert channel.take() == 3
+
+    run(scenario())
+
+
+class TestTake:
+    def test_the_oldest_or_nothing_at_once(self) -> None:
+        async def scenario() -> None:
+            channel: Channel[str] = Channel(3)
+            assert channel.take() is None
+            await channel.put("a")
+            await channel.put("b")
+            assert [channel.take(), channel.take(), channel.take()] == ["a", "b", None]
+
+        run(scenario())
+
+    def test_it_makes_room(self) -> None:
+        async def scenario() -> None:
+            channel: Channel[int] = Channel(1)
+            await channel.put(0)
+            waiting = asyncio.create_task(channel.put(1))
+            await settle()
+            assert channel.take() == 0
+            await waiting
+            assert channel.take() == 1
+
+        run(scenario())
+
+    def test_what_is_left_of_a_closed_one(self) -> None:
+        async def scenario() -> None:
+            channel: Channel[int] = Channel(2)
+            await channel.put(0)
+            channel.close()
+            assert [channel.take(), channel.take()] == [0, None]
+
+        run(scenario())
+
+
+class TestWait:
+    @pytest.mark.parametrize("what", ["put", "push", "close"])
+    def test_it_ends_with_something_to_take_or_the_end(self, what: str) -> None:
+        async def scenario() -> None:
+            channel: Channel[int] = Channel(1)
+            waiting = asyncio.create_task(channel.wait())
+            await settle()
+            assert not waiting.done()
+            if what == "put":
+                await channel.put(1)
+            elif what == "push":
+                channel.push(1)
+            else:
+                channel.close()
+            await waiting
+            assert len(channel) == (what != "close")
+
+        run(scenario())
+
+    def test_it_does_not_wait_where_there_is_something(self) -> None:
+        async def scenario() -> None:
+            channel: Channel[int] = Channel(1)
+            await channel.put(1)
+            await channel.wait()
+            channel.close()
+            await channel.wait()
+
+        run(scenario())
+
+
+class TestOnChange:
+    def test_it_is_told_of_items_and_of_the_end(self) -> None:
+        async def scenario() -> list[tuple[int, bool]]:
+            seen: list[tuple[int, bool]] = []
+            channel: Channel[int] = Channel(
+                2,
+                Overflow.DROP_OLDEST,
+                on_change=lambda: seen.append((len(channel), channel.closed)),
+            )
+            await channel.put(0)
+            channel.push(1)
+            await channel.put(2)
+            channel.take()
+            channel.close()
+            return seen
+
+        # What is seen is there already, or who was told would wait for it in vain.
+        assert run(scenario()) == [(1, False), (2, False), (2, False), (1, True)]
+
+    def test_it_is_not_told_of_what_is_refused(self) -> None:
+        async def scenario() -> int:
+            told = []
+            channel: Channel[int] = Channel(1, on_change=lambda: told.append(1))
+            channel.close()
+            channel.push(0)
+            with pytest.raises(ChannelClosed):
+                await channel.put(0)
+            return len(told)
+
+        assert run(scenario()) == 1
