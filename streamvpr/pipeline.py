@@ -242,6 +242,7 @@ class Pipeline:
             return
         decision = await self._recognizing.call(stream.observe, item)
         stream.processed += 1
+        stream.last_time = item.keyframe.time
         if decision is not None:
             await self._decisions.put(decision)
 

@@ -47,6 +47,9 @@ class Stream:
     reconnects: int = 0
     error: SourceError | None = None
     state: StreamState | None = None
+    keyframes_only: bool = False
+    last_time: float | None = None
+    """Stream time of the newest processed frame, in seconds."""
     buffer: Channel[Frame] = field(init=False)
     _latencies: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_LATENCIES))
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -70,6 +73,7 @@ class Stream:
     def take_event(self, event: StreamEvent) -> records.Stream:
         """Note what happened; its record."""
         self.state = event.state
+        self.keyframes_only = event.keyframes_only
         self.reconnects += event.state is StreamState.RECONNECTED
         return records.stream(
             event,
@@ -83,7 +87,13 @@ class Stream:
         """What is reported last."""
         wall_time = time.time() if self.live else None
         cause = None if self.error is None else str(self.error)
-        return StreamEvent(StreamState.ENDED, cause=cause, wall_time=wall_time)
+        return StreamEvent(
+            StreamState.ENDED,
+            time=self.last_time,
+            wall_time=wall_time,
+            cause=cause,
+            keyframes_only=self.keyframes_only,
+        )
 
     def note_latency(self, seconds: float) -> None:
         """Count one frame's way from its arrival to its record. From any thread."""

@@ -190,8 +190,8 @@ class VideoContainer:
         A decoder that reorders would keep it back until they come.
         """
         found = self._decoded(packet.data)
-        if not found and not packet.is_flush:
-            found = self._decoded(None)
+        if not packet.is_flush and all(one.seconds != packet.seconds for one in found):
+            found += self._decoded(None)
             self.forget()
         return found
 

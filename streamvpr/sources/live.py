@@ -118,8 +118,6 @@ class LiveSource:
                 self._look_up_host()
                 with closing(self._open_container(self._opening, self._scalers)) as container:
                     yield from self._connection(container)
-                if self._stop.is_set():
-                    return
                 cause = "the other side ended the stream"
             except SourceOpenError as error:
                 if error.hopeless and not self._connected:
@@ -131,6 +129,8 @@ class LiveSource:
                 cause = str(error)
             except ReadError as error:
                 cause = str(error)
+            if self._stop.is_set():
+                return
             self._take_loss(cause)
             self._pause(slow=slow)
 

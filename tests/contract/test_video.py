@@ -16,7 +16,15 @@ from av.stream import Disposition
 
 from streamvpr.errors import ConfigError, SourceError, SourceLost
 from streamvpr.media import encode_video
-from streamvpr.sources import Clip, SourceOptions, VideoSource, open_concat, open_source
+from streamvpr.sources import (
+    Clip,
+    Decoding,
+    SourceOptions,
+    VideoSource,
+    open_concat,
+    open_source,
+)
+from streamvpr.sources.container import Opening, VideoContainer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -277,6 +285,70 @@ class TestClip:
         source = open_it(clipped, clip=Clip(start=1000))
         assert list(source.frames()) == []
         assert source.span in (0, None)
+
+
+REORDERING = {
+    "h264": ("a.mkv", "libx264", {"g": "10", "bf": "3", "sc_threshold": "0"}),
+    "h264-open": (
+        "a.mkv",
+        "libx264",
+        {"g": "10", "bf": "3", "sc_threshold": "0", "x264-params": "open-gop=1"},
+    ),
+    "h264-slices": ("a.ts", "libx264", {"g": "10", "bf": "0", "slices": "4"}),
+    "hevc": (
+        "a.mkv",
+        "libx265",
+        {"x265-params": "keyint=10:min-keyint=10:scenecut=0:log-level=none:pools=none"},
+    ),
+    "mpeg2": ("a.ts", "mpeg2video", {"g": "10", "bf": "2"}),
+    "mpeg4": ("a.avi", "mpeg4", {"g": "10", "bf": "2"}),
+}
+
+
+class TestKeyframesAlone:
+    @pytest.fixture(params=REORDERING)
+    def moving(
+        self, request: pytest.FixtureRequest, tmp_path: Path, make_video: Make, pan: Make
+    ) -> Path:
+        """100 pictures in groups of 10 at most; a decoder keeps some back to reorder them."""
+        name, codec, options = REORDERING[request.param]
+        return make_video(tmp_path / name, pan(0, 100, 100), fps=25, codec=codec, options=options)
+
+    def test_each_gives_its_own_picture_at_once(self, moving: Path) -> None:
+        container = VideoContainer(Opening(str(moving), "a"))
+        found, keyframes = [], []
+        while packet := container.read():
+            if packet.is_flush:
+                found += container.decode_alone(packet)
+            elif packet.is_keyframe:
+                keyframes.append(packet.seconds)
+                found += container.decode_alone(packet)
+                assert found[-1].seconds == packet.seconds
+        container.close()
+        assert [one.seconds for one in found] == keyframes
+        assert 8 <= len(keyframes) <= 30
+
+    def test_also_after_all_were_decoded(self, moving: Path) -> None:
+        container = VideoContainer(Opening(str(moving), "a"))
+        groups, times = 0, []
+        while (packet := container.read()) and not packet.is_flush:
+            groups += packet.is_keyframe
+            if groups < 4:
+                times += [one.seconds for one in container.decode(packet)]
+            elif packet.is_keyframe:
+                times += [one.seconds for one in container.decode_alone(packet)]
+                assert times[-1] == packet.seconds
+        container.close()
+        assert groups > 6
+        assert increase_strictly(times)
+
+    def test_of_a_file_where_they_are_asked_for(self, moving: Path) -> None:
+        whole = times_of(open_it(moving))
+        source = open_it(moving, decoding=Decoding.KEYFRAMES)
+        times = times_of(source)
+        assert len(times) + source.undecoded == len(whole)
+        assert 8 <= len(times) <= 30
+        assert times == [one for one in whole if one in times]
 
 
 class TestConcat:
