@@ -141,7 +141,8 @@ class Pipeline:
         loop = asyncio.get_running_loop()
 
         def report(event: StreamEvent) -> None:
-            loop.call_soon_threadsafe(self._announce, stream, event)
+            skipped = stream.reader.source.skipped
+            loop.call_soon_threadsafe(self._announce, stream, event, skipped)
 
         stream.reader.source.report = report
         try:
@@ -155,7 +156,8 @@ class Pipeline:
         except SourceError as error:
             stream.error = error
             if stream.state is not StreamState.LOST:
-                self._announce(stream, StreamEvent(StreamState.LOST, cause=str(error)))
+                event = StreamEvent(StreamState.LOST, cause=str(error))
+                self._announce(stream, event, stream.reader.source.skipped)
             if len(self.streams) > 1:
                 logger.error("%s is lost: %s", stream.name, error)
         except StreamVPRError as error:
@@ -235,10 +237,13 @@ class Pipeline:
             self._decisions.close()
 
     async def _recognize(self, stream: Stream, item: Described | None) -> None:
+        for event, skipped in stream.due(at_end=item is None):
+            await self._decisions.put(stream.take_event(event, skipped))
         if item is None:
             if self._health_every is not None:
                 await self._decisions.put(await asyncio.to_thread(stream.health))
-            await self._decisions.put(stream.take_event(stream.end()))
+            end = stream.take_event(stream.end(), stream.reader.source.skipped)
+            await self._decisions.put(end)
             return
         decision = await self._recognizing.call(stream.observe, item)
         stream.processed += 1
@@ -281,8 +286,12 @@ class Pipeline:
         self._by_name[decision.query.stream].note_latency(latency)
         return replace(decision, latency=latency)
 
-    def _announce(self, stream: Stream, event: StreamEvent) -> None:
-        self._push(stream.take_event(event))
+    def _announce(self, stream: Stream, event: StreamEvent, skipped: int) -> None:
+        """Tell what happened: of a camera at once, else at its place among the decisions."""
+        if stream.live:
+            self._push(stream.take_event(event, skipped))
+        else:
+            stream.held.append((event, skipped))
 
     def _push(self, record: records.Stream | records.Health) -> None:
         """Emit a record beside the decisions: it neither waits for them nor holds anything up."""

@@ -16,7 +16,7 @@ from streamvpr.channel import Channel, Overflow
 from streamvpr.frames import StreamEvent, StreamState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from streamvpr.errors import SourceError
     from streamvpr.frames import Decision, Described, Frame
@@ -50,6 +50,9 @@ class Stream:
     keyframes_only: bool = False
     last_time: float | None = None
     """Stream time of the newest processed frame, in seconds."""
+    held: deque[tuple[StreamEvent, int]] = field(default_factory=deque)
+    """What is told in order with the decisions, so that every run tells it at the same place; and
+    how many pictures the source had skipped by then."""
     buffer: Channel[Frame] = field(init=False)
     _latencies: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_LATENCIES))
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -70,8 +73,13 @@ class Stream:
         size = LIVE_BUFFER if overflow is Overflow.DROP_OLDEST else FILE_BUFFER
         self.buffer = Channel(size, overflow, on_change=on_change)
 
-    def take_event(self, event: StreamEvent) -> records.Stream:
-        """Note what happened; its record."""
+    def due(self, *, at_end: bool) -> Iterator[tuple[StreamEvent, int]]:
+        """Take what is held and due: a connection before the first frame, the rest at the end."""
+        while self.held and (at_end or self.held[0][0].state is StreamState.CONNECTED):
+            yield self.held.popleft()
+
+    def take_event(self, event: StreamEvent, skipped: int) -> records.Stream:
+        """Note what happened, when so many pictures had been skipped; its record."""
         self.state = event.state
         self.keyframes_only = event.keyframes_only
         self.reconnects += event.state is StreamState.RECONNECTED
@@ -80,7 +88,7 @@ class Stream:
             stream=self.name,
             path=self.reader.source.path,
             frames=self.processed,
-            skipped=self.reader.source.skipped,
+            skipped=skipped,
         )
 
     def end(self) -> StreamEvent:

@@ -68,6 +68,11 @@ class TestModels:
         assert result.code == 3
         assert "tensorrt" in result.error
 
+    def test_a_decoder_that_is_not_here(self, run: Make, flight: Any) -> None:
+        result = run(flight.path, "--hwaccel", "abacus")
+        assert (result.code, result.out) == (3, b"")
+        assert "--hwaccel abacus" in result.error
+
 
 class TestSources:
     @pytest.mark.parametrize("content", [None, b"", b"no video" * 99], ids=["no", "empty", "junk"])

@@ -107,12 +107,32 @@ class TestPrecedence:
         ("--device", "cpu", "device", "cpu"),
         ("--records", "queries", "records", "queries"),
         ("--video-stream", "1", "video_stream", 1),
+        ("--decode", "keyframes", "decode", "keyframes"),
+        ("--hwaccel", "vaapi", "hwaccel", "vaapi"),
+        ("--av-option", "a=b=c", "av_option", ("a=b=c",)),
+        ("--credentials", "logins", "credentials", "logins"),
+        ("--connect-timeout", "2.5", "connect_timeout", 2.5),
+        ("--read-timeout", "2.5", "read_timeout", 2.5),
+        ("--rtsp-transport", "udp", "rtsp_transport", "udp"),
+        ("--on-overload", "drop-oldest", "on_overload", "drop-oldest"),
+        ("--reconnect-delay", "0.5", "reconnect_delay", 0.5),
+        ("--reconnect-for", "0", "reconnect_for", 0.0),
+        ("--health-every", "10", "health_every", 10.0),
     ],
 )
 def test_flags(options: Make, flag: str, value: str, field: str, expected: object) -> None:
     found = getattr(options(flag, value), field)
     assert (str(found) if isinstance(expected, str) else found) == expected
     assert options(f"{flag}={value}") == options(flag, value)
+
+
+def test_options_of_ffmpeg_add_up(options: Make) -> None:
+    assert options("--av-option", "a=b", "--av-option", "c=d").av_option == ("a=b", "c=d")
+
+
+def test_shared_places_is_a_switch(options: Make) -> None:
+    assert options("--shared-places").shared_places is True
+    assert options("--no-shared-places").shared_places is False
 
 
 @pytest.mark.parametrize(("flag", "value"), [("--verify_geom", True), ("--no-verify-geom", False)])
@@ -144,6 +164,15 @@ def test_geometry_is_a_switch(options: Make, flag: str, value: bool) -> None:
         (["--batch-size", "0"], "--batch-size"),
         (["--seed", "-1"], "--seed"),
         (["--log-level", "loud"], "loud"),
+        (["--decode", "some"], "some"),
+        (["--av-option", "novalue"], "novalue"),
+        (["--connect-timeout", "0"], "--connect-timeout"),
+        (["--read-timeout", "nan"], "--read-timeout"),
+        (["--rtsp-transport", "pigeon"], "pigeon"),
+        (["--on-overload", "panic"], "panic"),
+        (["--reconnect-delay", "0"], "--reconnect-delay"),
+        (["--reconnect-for", "-1"], "--reconnect-for"),
+        (["--health-every", "-1"], "--health-every"),
     ],
 )
 def test_a_bad_option_is_one_line_and_exit_code_2(
@@ -179,6 +208,45 @@ def test_a_bad_file_is_one_line_and_exit_code_2(
     result = cli("run", "a.mp4", "--config", config)
     assert (result.code, result.out) == (2, b"")
     assert named in result.error
+
+
+class TestSourcesInTheFile:
+    @pytest.fixture
+    def sources(self, cli: Make, monkeypatch: pytest.MonkeyPatch) -> Make:
+        """The sources that a command line amounts to."""
+        seen: list[list[str]] = []
+
+        def execute(opened: Any, *_: object, **__: object) -> int:
+            opened([])
+            return 0
+
+        monkeypatch.setattr(cli_module, "execute", execute)
+        monkeypatch.setattr(cli_module, "open_online", lambda names, *_: seen.append(names))
+
+        def parse(*arguments: object) -> list[str]:
+            result = cli("run", *arguments)
+            assert (result.code, result.err) == (0, "")
+            return seen[-1]
+
+        return parse
+
+    def test_they_are_read_where_the_command_line_names_none(
+        self, sources: Make, tmp_path: Path
+    ) -> None:
+        config = tmp_path / "a.toml"
+        config.write_text('sources = ["door=rtsp://${U}:${P}@host/a", "b.mp4"]\ntop-k = 3\n')
+        assert sources("--config", config) == ["door=rtsp://${U}:${P}@host/a", "b.mp4"]
+        assert sources("c.mp4", "--config", config) == ["c.mp4"]
+
+    @pytest.mark.parametrize("text", ['sources = "a.mp4"', "sources = [1]", "sources = {a = 1}"])
+    def test_a_list_of_something_else_is_one_line_and_exit_code_2(
+        self, cli: Make, tmp_path: Path, text: str
+    ) -> None:
+        config = tmp_path / "a.toml"
+        config.write_text(text)
+        result = cli("run", "--config", config)
+        assert (result.code, result.out) == (2, b"")
+        assert "sources" in result.error
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe", "folder"], ids=["missing", "bytes", "dir"])

@@ -75,6 +75,35 @@ class TestTheSameBytes:
         monkeypatch.setattr(FrameReader, "next", uneven)
         assert output_of(flight.path, flight.path) == expected
 
+    @pytest.mark.logs_errors
+    @pytest.mark.parametrize("slow", [None, "a", "b"])
+    def test_whichever_of_two_is_late_and_one_is_lost(
+        self,
+        output_of: Make,
+        flight: Any,
+        monkeypatch: pytest.MonkeyPatch,
+        seen: dict[str, bytes],
+        slow: str | None,
+    ) -> None:
+        lose(monkeypatch, "b", 20)
+        real = FrameReader.next
+
+        def late(self: FrameReader) -> Frame | None:
+            time.sleep(0.3 if self.source.name == slow and self.decoded in (0, 20) else 0)
+            return real(self)
+
+        monkeypatch.setattr(FrameReader, "next", late)
+        output = output_of(f"a={flight.path}", f"b={flight.path}", batch_size=1)
+        assert seen.setdefault("lost", output) == output
+        told = [json.loads(line) for line in output.splitlines() if b'"type":"stream"' in line]
+        assert [(one["stream"], one["state"], one["frames"]) for one in told] == [
+            ("a", "connected", 0),
+            ("b", "connected", 0),
+            ("b", "lost", 20),
+            ("b", "ended", 20),
+            ("a", "ended", 60),
+        ]
+
 
 class TestSeveralStreams:
     def test_they_take_turns_and_each_is_in_order(self, decide: Make, make_flight: Make) -> None:

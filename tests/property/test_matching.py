@@ -131,6 +131,12 @@ def test_a_revisit_between_two_open_ones_is_that_of_the_nearer() -> None:
     assert loops([(100, 10), (101, 20), (102, 18), (103, 12)]) == [0, 1, 1, 0]
 
 
+def test_the_past_of_another_stream_is_another_revisit() -> None:
+    tracker = RevisitTracker()
+    found = [tracker.assign(100 + n, 10 + n, "ab"[n % 2]) for n in range(20)]
+    assert found == [0, 1] * 10
+
+
 def test_numbers_do_not_come_again() -> None:
     assert loops([(n * 20, 0) for n in range(5)]) == [0, 1, 2, 3, 4]
 

@@ -11,17 +11,20 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamvpr.channel import Overflow
 from streamvpr.config import (
     DEFAULT_EXCLUDE_RECENT,
     Device,
     MatchOptions,
     Records,
     RunOptions,
+    parse_av_option,
     parse_seconds,
     require_clock,
 )
 from streamvpr.errors import ConfigError
 from streamvpr.sampler import Exclusion
+from streamvpr.sources import Clip, Decoding, SourceOptions, Transport
 
 
 @pytest.mark.parametrize(
@@ -105,6 +108,13 @@ class TestEffective:
             MatchOptions(),
             MatchOptions(output_dir=None),
             RunOptions(
+                av_option=("a=b", "c=d"),
+                credentials=Path("logins"),
+                decode=Decoding.KEYFRAMES,
+                on_overload=Overflow.DROP_OLDEST,
+                reconnect_for=0.0,
+            ),
+            RunOptions(
                 model="a/b.onnx",
                 device=Device.CPU,
                 records=Records.ALL,
@@ -139,6 +149,64 @@ class TestEffective:
         assert effective["output-dir"] == "outputs"
 
 
+class TestSourceOptions:
+    def test_all_that_sources_are_told(self) -> None:
+        options = RunOptions(
+            start=1.0,
+            duration=2.0,
+            fps=0.5,
+            video_stream=3,
+            decode=Decoding.KEYFRAMES,
+            hwaccel="cuda",
+            av_option=("rtsp_flags=prefer_tcp", "headers=A: b=c"),
+            credentials=Path("logins"),
+            rtsp_transport=Transport.UDP,
+            connect_timeout=7.0,
+            read_timeout=8.0,
+            reconnect_delay=9.0,
+            reconnect_for=10.0,
+        )
+        assert options.source_options() == SourceOptions(
+            clip=Clip(1.0, 2.0),
+            fps=0.5,
+            video_stream=3,
+            decoding=Decoding.KEYFRAMES,
+            hwaccel="cuda",
+            av_options=(("rtsp_flags", "prefer_tcp"), ("headers", "A: b=c")),
+            credentials=Path("logins"),
+            rtsp_transport=Transport.UDP,
+            connect_timeout=7.0,
+            read_timeout=8.0,
+            reconnect_delay=9.0,
+            reconnect_for=10.0,
+        )
+
+    @pytest.mark.parametrize("options", [RunOptions(), MatchOptions()])
+    def test_the_defaults_are_those_of_the_sources(
+        self, options: RunOptions | MatchOptions
+    ) -> None:
+        assert options.source_options() == SourceOptions()
+
+    @pytest.mark.parametrize(
+        ("text", "pair"),
+        [
+            ("key=value", ("key", "value")),
+            (" key =value", ("key", "value")),
+            ("key=", ("key", "")),
+            ("key=a=b", ("key", "a=b")),
+        ],
+    )
+    def test_an_option_of_ffmpeg_is_a_key_and_a_value(
+        self, text: str, pair: tuple[str, str]
+    ) -> None:
+        assert parse_av_option(text) == pair
+
+    @pytest.mark.parametrize("text", ["", "key", "=value", " =value"])
+    def test_what_is_none_is_refused(self, text: str) -> None:
+        with pytest.raises(ValueError, match="key=value"):
+            parse_av_option(text)
+
+
 class TestRequireClock:
     def test_seconds_need_a_source_with_a_clock(self) -> None:
         with pytest.raises(ConfigError, match="exclude-seconds 5: photos"):
@@ -160,4 +228,9 @@ def test_the_defaults_are_those_that_are_documented() -> None:
     assert options.records is Records.LOOPS
     assert options.output_dir is None
     assert options.seed == 0
+    assert (options.decode, options.rtsp_transport) == (Decoding.AUTO, Transport.TCP)
+    assert (options.connect_timeout, options.read_timeout) == (5.0, 5.0)
+    assert (options.reconnect_delay, options.reconnect_for) == (1.0, None)
+    assert (options.on_overload, options.health_every, options.shared_places) == (None, None, False)
+    assert (options.hwaccel, options.av_option, options.credentials) == (None, (), None)
     assert MatchOptions().output_dir == Path("outputs")

@@ -364,6 +364,68 @@ class TestRecognizer:
         assert [d.loop_id for d in again] == [0] * 30
 
 
+class TestSharedPlaces:
+    """Streams that match each other's past: `a` has seen [1, 0], and `b` asks."""
+
+    @pytest.fixture
+    def pair(self, make_described: MakeDescribed) -> tuple[Recognizer, Recognizer]:
+        a, b = recognizer(Exclusion(gap=100)), recognizer(Exclusion(gap=100))
+        a.share([b.database])
+        b.share([a.database])
+        a.observe(make_described(0, [1, 0], stream="a"))
+        return a, b
+
+    def test_another_stream_s_place_matches_however_new_it_is(
+        self, pair: tuple[Recognizer, Recognizer], make_described: MakeDescribed
+    ) -> None:
+        decision = pair[1].observe(make_described(0, [1, 0], stream="b"))
+        assert decision.accepted
+        assert decision.match is not None
+        assert (decision.match.place.stream, decision.match.place.index) == ("a", 0)
+
+    def test_the_exclusion_is_for_its_own(
+        self, pair: tuple[Recognizer, Recognizer], make_described: MakeDescribed
+    ) -> None:
+        again = pair[0].observe(make_described(1, [1, 0], stream="a"))
+        assert again.verdict is Verdict.EMPTY_DATABASE
+
+    def test_each_keeps_its_own_places_only(
+        self, pair: tuple[Recognizer, Recognizer], make_described: MakeDescribed
+    ) -> None:
+        for index in range(5):
+            pair[1].observe(make_described(index, [1, 0], stream="b"))
+        assert [len(one.database) for one in pair] == [1, 5]
+
+    def test_the_best_of_all_is_taken_and_no_more_than_top_k_are_verified(
+        self, make_described: MakeDescribed
+    ) -> None:
+        verifier = FakeVerifier({0: Verification(0, 0)})
+        judge = Judge(sim_threshold=0.1, min_inliers=20, verifier=verifier)  # type: ignore[arg-type]
+        databases = [PlaceDatabase(100, 2) for _ in range(3)]
+        one, *others = (Recognizer(d, judge, top_k=3, exclusion=None) for d in databases)
+        one.share(databases[1:])
+        for number, other in enumerate((one, *others)):
+            for index in range(5):
+                close = 0.9 - number / 10 - index / 100
+                view = [close, math.sqrt(1 - close**2)]
+                other.remember(make_described(index, view, stream=f"s{number}"))
+        others[1].remember(make_described(9, [1, 0], stream="s2"))
+        decision = one.observe(make_described(0, [1, 0], stream="s0"))
+        assert len(verifier.asked) == 3
+        assert decision.match is not None
+        assert (decision.match.place.stream, decision.match.place.index) == ("s2", 9)
+
+    def test_revisits_of_two_streams_have_two_numbers(self, make_described: MakeDescribed) -> None:
+        past = [recognizer(Exclusion(gap=100), dimension=3) for _ in range(2)]
+        asking = recognizer(Exclusion(gap=100), dimension=3)
+        asking.share([one.database for one in past])
+        for one, axis in zip(past, np.eye(3), strict=False):
+            one.observe(make_described(5, axis, stream=f"s{int(axis.argmax())}"))
+        views = [np.eye(3)[n % 2] for n in range(6)]
+        found = [asking.observe(make_described(n, view)) for n, view in enumerate(views)]
+        assert [d.loop_id for d in found] == [0, 1] * 3
+
+
 def luma(seed: int) -> np.ndarray:
     coarse = np.random.default_rng(seed).integers(20, 236, (6, 8)).astype(np.float32)
     return np.clip(cv2.resize(coarse, (64, 48), interpolation=cv2.INTER_CUBIC), 0, 255)

@@ -28,6 +28,23 @@ STARTED = records.stream(
     StreamEvent(StreamState.CONNECTED), stream="cam", path="cam.mp4", frames=0, skipped=0
 )
 
+HEALTH = records.Health(
+    stream="cam",
+    wall_time="2025-10-09T08:53:20.000Z",
+    state="connected",
+    frames_in=9,
+    processed=3,
+    left_out=5,
+    dropped=records.Dropped(overload=0, damaged=1),
+    queued=0,
+    latency_p50_ms=None,
+    latency_p95_ms=None,
+    reconnects=0,
+    places=3,
+    places_bytes=3000,
+    resident_bytes=None,
+)
+
 
 def types_of(output: bytes) -> list[str]:
     assert output == b"" or output.endswith(b"\n")
@@ -40,7 +57,7 @@ class TestJsonLines:
         [
             (Records.LOOPS, ["loop_closure"]),
             (Records.QUERIES, ["query", "query"]),
-            (Records.ALL, ["stream", "query", "query", "loop_closure"]),
+            (Records.ALL, ["stream", "health", "query", "query", "loop_closure"]),
         ],
     )
     def test_the_chosen_kinds_and_no_others(
@@ -49,6 +66,7 @@ class TestJsonLines:
         output = io.BytesIO()
         sink = JsonLinesSink(output, kinds)
         sink.write_event(STARTED)
+        sink.write_event(HEALTH)
         sink.write(Decision(make_keyframe(0), Verdict.EMPTY_DATABASE))
         sink.write(make_decision(40))
         sink.close()
