@@ -6,7 +6,6 @@ An option `exclude_recent` is the flag --exclude-recent (or --exclude_recent), t
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -16,13 +15,18 @@ from cyclopts import Parameter
 
 from streamvpr.channel import Overflow  # noqa: TC001 - read by cyclopts at run time
 from streamvpr.errors import ConfigError
+from streamvpr.parsing import (
+    LONGEST_SECONDS,
+    av_options,
+    parse_av_option,
+    to_seconds,
+    within,
+)
 from streamvpr.sampler import Exclusion
 from streamvpr.sources import Clip, Decoding, SourceOptions, Transport
 
 DEFAULT_EXCLUDE_RECENT = 30
 HEALTH_SECONDS = 60.0
-# A century; FFmpeg counts microseconds in 64 bits.
-LONGEST_SECONDS = 100 * 365.25 * 24 * 3600
 
 
 class Device(StrEnum):
@@ -42,63 +46,6 @@ class Records(StrEnum):
     ALL = "all"
 
 
-def _number(
-    low: float | None = None, high: float | None = None, *, above: float | None = None
-) -> Any:
-    """A cyclopts validator of a finite number within bounds."""
-
-    def validate(_: type, value: float | None) -> None:
-        if value is None:
-            return
-        if not math.isfinite(value):
-            raise ValueError("Must be a finite number.")
-        if above is not None and value <= above:
-            raise ValueError(f"Must be more than {above}.")
-        if low is not None and value < low:
-            raise ValueError(f"Must be {low} or more.")
-        if high is not None and value > high:
-            raise ValueError(f"Must be {high} or less.")
-
-    return validate
-
-
-def parse_seconds(text: str) -> float:
-    """Seconds, or [HH:]MM:SS[.fraction] as ffmpeg takes them, up to a century.
-
-    Raises ValueError.
-    """
-    parts = [float(part) for part in text.split(":")]
-    if len(parts) > 3 or any(part < 0 or not math.isfinite(part) for part in parts):
-        raise ValueError(text)
-    seconds = 0.0
-    for part in parts:
-        seconds = seconds * 60 + part
-    if seconds > LONGEST_SECONDS:
-        raise ValueError(text)
-    return seconds
-
-
-def parse_av_option(text: str) -> tuple[str, str]:
-    """`key=value` as FFmpeg's options are written. Raises ValueError."""
-    key, separator, value = text.partition("=")
-    if not separator or not key.strip():
-        raise ValueError(f'"{text}" is no option for FFmpeg; write key=value')
-    return key.strip(), value
-
-
-def _av_options(_: type, values: tuple[str, ...]) -> None:
-    for value in values:
-        parse_av_option(value)
-
-
-def _seconds(_: type, tokens: Any) -> float:
-    text = str(tokens[0].value)
-    try:
-        return parse_seconds(text)
-    except ValueError:
-        raise ValueError(f'"{text}" is no time; write seconds or HH:MM:SS') from None
-
-
 @dataclass(frozen=True, kw_only=True)
 class RecognitionOptions:
     """What `run` and `match` have in common."""
@@ -112,13 +59,13 @@ class RecognitionOptions:
     ] = Device.AUTO
     threads: Annotated[
         int,
-        Parameter(help="CPU threads of the model; 0 for all cores.", validator=_number(0, 1024)),
+        Parameter(help="CPU threads of the model; 0 for all cores.", validator=within(0, 1024)),
     ] = 0
     batch_size: Annotated[
         int,
         Parameter(
             help="Most frames in one run of the model. Never changes what is printed.",
-            validator=_number(1, 1024),
+            validator=within(1, 1024),
         ),
     ] = 8
     fps: Annotated[
@@ -126,26 +73,28 @@ class RecognitionOptions:
         Parameter(
             help="Frames a second of stream time that are processed; 0 is every frame. "
             "Default: 2 for video, 0 for image folders.",
-            validator=_number(0),
+            validator=within(0),
         ),
     ] = None
     start: Annotated[
         float,
-        Parameter(help="Skip this much of the beginning: seconds or HH:MM:SS.", converter=_seconds),
+        Parameter(
+            help="Skip this much of the beginning: seconds or HH:MM:SS.", converter=to_seconds
+        ),
     ] = 0.0
     duration: Annotated[
         float | None,
         Parameter(
             help="Process only this much: seconds or HH:MM:SS.",
-            converter=_seconds,
-            validator=_number(above=0),
+            converter=to_seconds,
+            validator=within(above=0),
         ),
     ] = None
     video_stream: Annotated[
         int | None,
         Parameter(
             help="Index of the video track, as ffprobe counts. Default: FFmpeg's best.",
-            validator=_number(0),
+            validator=within(0),
         ),
     ] = None
     decode: Annotated[
@@ -164,7 +113,7 @@ class RecognitionOptions:
     av_option: Annotated[
         tuple[str, ...],
         Parameter(
-            help="key=value for FFmpeg, as often as needed.", negative=(), validator=_av_options
+            help="key=value for FFmpeg, as often as needed.", negative=(), validator=av_options
         ),
     ] = ()
     credentials: Annotated[
@@ -173,15 +122,13 @@ class RecognitionOptions:
     ] = None
     connect_timeout: Annotated[
         float,
-        Parameter(
-            help="Seconds in which a network source must answer.", validator=_number(above=0)
-        ),
+        Parameter(help="Seconds in which a network source must answer.", validator=within(above=0)),
     ] = 5.0
     read_timeout: Annotated[
         float,
         Parameter(
             help="Seconds without anything new after which a live stream is lost, or frozen.",
-            validator=_number(above=0),
+            validator=within(above=0),
         ),
     ] = 5.0
     rtsp_transport: Annotated[
@@ -191,34 +138,34 @@ class RecognitionOptions:
         float | None,
         Parameter(
             help="Least cosine similarity of a candidate. Default: from the model's card.",
-            validator=_number(-1, 1),
+            validator=within(-1, 1),
         ),
     ] = None
     top_k: Annotated[
         int,
         Parameter(
-            help="Candidates that reach the verifier, distinct in time.", validator=_number(1, 1000)
+            help="Candidates that reach the verifier, distinct in time.", validator=within(1, 1000)
         ),
     ] = 5
     capacity: Annotated[
         int,
         Parameter(
             help="Places kept per stream, the oldest evicted; memory is bounded by it.",
-            validator=_number(1, 10_000_000),
+            validator=within(1, 10_000_000),
         ),
     ] = 20_000
     verify_geom: Annotated[bool, Parameter(help="Verify candidates by ORB and a homography.")] = (
         True
     )
     min_inliers: Annotated[
-        int, Parameter(help="Least inliers of a verified match.", validator=_number(4))
+        int, Parameter(help="Least inliers of a verified match.", validator=within(4))
     ] = 20
     reproj_thresh: Annotated[
         float,
         Parameter(
             help="Most reprojection error of an inlier, in pixels of the picture as it is looked "
             "at: its longest side made 320 to 640.",
-            validator=_number(above=0),
+            validator=within(above=0),
         ),
     ] = 3.0
     records: Annotated[
@@ -237,7 +184,7 @@ class RecognitionOptions:
         int,
         Parameter(
             help="Everything random repeats with it: same input, same output, byte for byte.",
-            validator=_number(0, 2**31 - 1),
+            validator=within(0, 2**31 - 1),
         ),
     ] = 0
 
@@ -271,15 +218,15 @@ class RunOptions(RecognitionOptions):
         Parameter(
             help="The newest N processed frames can't match. "
             f"Default: {DEFAULT_EXCLUDE_RECENT}, or 0 with --exclude-seconds.",
-            validator=_number(0),
+            validator=within(0),
         ),
     ] = None
     min_loop_gap: Annotated[
-        int, Parameter(help="Least query_idx - match_idx.", validator=_number(0))
+        int, Parameter(help="Least query_idx - match_idx.", validator=within(0))
     ] = 0
     exclude_seconds: Annotated[
         float | None,
-        Parameter(help="The same in seconds of stream time.", validator=_number(0)),
+        Parameter(help="The same in seconds of stream time.", validator=within(0)),
     ] = None
     concat: Annotated[
         bool,
@@ -300,14 +247,14 @@ class RunOptions(RecognitionOptions):
         float,
         Parameter(
             help="Longest pause in seconds between two tries to reach a lost live source.",
-            validator=_number(0.1, LONGEST_SECONDS),
+            validator=within(0.1, LONGEST_SECONDS),
         ),
     ] = 1.0
     reconnect_for: Annotated[
         float | None,
         Parameter(
             help="Give up a live source that is lost for so many seconds. Default: never.",
-            validator=_number(0),
+            validator=within(0),
         ),
     ] = None
     health_every: Annotated[
@@ -315,7 +262,7 @@ class RunOptions(RecognitionOptions):
         Parameter(
             help="Seconds between two health records of each stream, with --records all; 0 is "
             f"none. Default: {HEALTH_SECONDS:g} where a source is live, else none.",
-            validator=_number(0),
+            validator=within(0),
         ),
     ] = None
 

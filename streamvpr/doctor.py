@@ -23,7 +23,7 @@ from streamvpr.embedding.embedder import available_devices
 from streamvpr.errors import ModelError, StreamVPRError
 from streamvpr.media import encode_video
 from streamvpr.sources import open_source
-from streamvpr.sources.container import check_hwaccel, known_hwaccels
+from streamvpr.sources.hardware import check_hwaccel, known_hwaccels
 from streamvpr.verification import (
     BYTES_PER_FEATURE,
     MOST_FEATURES,

@@ -13,9 +13,11 @@ from streamvpr.errors import ConfigError, SourceOpenError
 from streamvpr.sources.address import Address, Kind, parse_address
 from streamvpr.sources.base import Clip, Decoding, Source, SourceOptions, Transport
 from streamvpr.sources.concat import ConcatSource
-from streamvpr.sources.container import Opening, VideoContainer, check_hwaccel
+from streamvpr.sources.container import VideoContainer
+from streamvpr.sources.hardware import check_hwaccel
 from streamvpr.sources.images import ImageFolderSource
 from streamvpr.sources.live import LiveSource
+from streamvpr.sources.opening import Opening
 from streamvpr.sources.pipe import PipeSource
 from streamvpr.sources.standard_input import StandardInput
 from streamvpr.sources.video import VideoSource

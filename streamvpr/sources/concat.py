@@ -22,7 +22,6 @@ class ConcatSource:
     default_fps = 2.0
     live = False
     on_disk = True
-    undecoded = 0
 
     def __init__(self, parts: list[VideoSource], *, name: str, clip: Clip) -> None:
         if not parts:
@@ -37,6 +36,11 @@ class ConcatSource:
     def skipped(self) -> int:
         """Packets that could not be read so far, in all files."""
         return sum(part.skipped for part in self._parts)
+
+    @property
+    def undecoded(self) -> int:
+        """Pictures that were passed over without being decoded, in all files."""
+        return sum(part.undecoded for part in self._parts)
 
     @property
     def span(self) -> float | None:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from streamvpr.sources.base import Report
-    from streamvpr.sources.container import Decoded, Opening, Packet
+    from streamvpr.sources.container import Decoded, Packet
+    from streamvpr.sources.opening import Opening
 
 logger = logging.getLogger(__name__)
 

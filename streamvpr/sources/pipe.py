@@ -8,7 +8,7 @@ from streamvpr.sources.video import VideoSource
 
 if TYPE_CHECKING:
     from streamvpr.sources.base import Clip, Decoding
-    from streamvpr.sources.container import Opening
+    from streamvpr.sources.opening import Opening
     from streamvpr.sources.standard_input import StandardInput
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from streamvpr.frames import StreamState
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -83,6 +85,34 @@ def test_span_is_seconds_of_video_or_the_number_of_images(source: Source, kind: 
         assert source.span == pytest.approx(kind.frames / kind.fps, abs=2 / kind.fps)
     else:
         assert source.span == kind.frames
+
+
+def test_it_says_once_what_it_is_connected_to_before_the_first_frame(source: Source) -> None:
+    told: list[Any] = []
+    source.report = told.append
+    frames = iter(source.frames())
+    assert told == []
+    next(frames)
+    (event,) = told
+    assert event.state is StreamState.CONNECTED
+    assert event.track is not None
+    assert (event.track.width, event.track.height) == (96, 64)
+    assert event.track.codec
+    assert (event.time, event.wall_time, event.keyframes_only) == (None, None, False)
+    assert sum(1 for _ in frames) > 0
+    assert told == [event], "the end is told by who reads it"
+
+
+def test_it_is_there_as_soon_as_it_is_asked_for(source: Source) -> None:
+    assert (source.live, source.on_disk, source.undecoded) == (False, True, 0)
+    assert all(frame.arrival is None for frame in source.frames())
+
+
+def test_stopping_ends_the_frames_soon(source: Source, kind: Kind) -> None:
+    frames = iter(source.frames())
+    next(frames)
+    source.stop()
+    assert sum(1 for _ in frames) <= kind.frames // 2
 
 
 def test_closing_twice_is_no_error(source: Source) -> None:

@@ -24,7 +24,8 @@ from streamvpr.sources import (
     open_concat,
     open_source,
 )
-from streamvpr.sources.container import Opening, VideoContainer
+from streamvpr.sources.container import VideoContainer
+from streamvpr.sources.opening import Opening
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -361,6 +362,18 @@ class TestConcat:
         ]
         options = SourceOptions(clip=Clip(start=0.8, duration=1.5))
         assert numbers_of(open_concat(paths, name="c", options=options)) == list(range(8, 23))
+
+    def test_keyframes_alone_are_counted_over_all_files(
+        self, tmp_path: Path, make_video: Make, numbered: Make
+    ) -> None:
+        paths = [
+            str(make_video(tmp_path / f"{i}.mp4", map(numbered, range(10)), options={"g": "5"}))
+            for i in range(3)
+        ]
+        options = SourceOptions(decoding=Decoding.KEYFRAMES)
+        source = open_concat(paths, name="c", options=options)
+        assert len(times_of(source)) == 6
+        assert source.undecoded == 24
 
     def test_files_that_begin_later_join_without_a_gap(
         self, tmp_path: Path, make_video: Make, numbered: Make

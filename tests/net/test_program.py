@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from streamvpr.errors import SourceOpenError
-from streamvpr.sources.container import Opening, VideoContainer
+from streamvpr.sources.container import VideoContainer
+from streamvpr.sources.opening import Opening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

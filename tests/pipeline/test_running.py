@@ -120,6 +120,16 @@ class TestSeveralStreams:
         (pair,) = matched
         assert pair[0] == pair[1]
 
+    def test_or_all_have_one_where_that_is_asked_for(self, decide: Make, make_flight: Make) -> None:
+        paths = [make_flight(0).path, make_flight(0, frames=40).path]
+        named = [f"{name}={path}" for name, path in zip("ab", paths, strict=True)]
+        sink = decide(*named, shared_places=True)
+        matched = {(d.query.stream, d.match.place.stream) for d in sink.decisions if d.accepted}
+        # b sees what a saw just before, and a never what b has yet to see.
+        assert {("b", "a"), ("a", "a")} <= matched
+        b = [d for d in sink.decisions if d.query.stream == "b"]
+        assert [d.match.place.index for d in b if d.accepted] == list(range(40))
+
     def test_each_is_decided_as_if_it_were_alone(self, decide: Make, make_flight: Make) -> None:
         paths = [make_flight(seed).path for seed in (0, 1)]
         alone = [decide(path, verify_geom=False).closures for path in paths]

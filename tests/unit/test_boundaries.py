@@ -52,7 +52,7 @@ def attributes(module: str) -> Iterator[tuple[str, str]]:
 
 
 def test_there_is_something_to_look_at() -> None:
-    assert {"cli.py", "sources/container.py", "embedding/embedder.py"} <= set(MODULES)
+    assert {"cli.py", "sources/opening.py", "embedding/embedder.py"} <= set(MODULES)
     assert "numpy" in imported("database.py")
     assert ("cv2", "findHomography") in set(attributes("verification.py"))
 
@@ -60,7 +60,16 @@ def test_there_is_something_to_look_at() -> None:
 @pytest.mark.parametrize(
     ("library", "allowed"),
     [
-        ("av", {"sources/container.py", "sources/picture.py", "media.py"}),
+        (
+            "av",
+            {
+                "sources/container.py",
+                "sources/hardware.py",
+                "sources/opening.py",
+                "sources/picture.py",
+                "media.py",
+            },
+        ),
         ("onnxruntime", {"embedding/embedder.py"}),
         ("matplotlib", {"sinks/plot.py"}),
         ("torch", set()),
@@ -70,6 +79,11 @@ def test_there_is_something_to_look_at() -> None:
 )
 def test_a_library_is_imported_in_its_own_modules_only(library: str, allowed: set[str]) -> None:
     assert {module for module in MODULES if library in imported(module)} <= allowed
+
+
+def test_what_comes_from_outside_is_opened_with_av_in_one_module_only() -> None:
+    openers = {module for module in MODULES if ("av", "open") in set(attributes(module))}
+    assert openers == {"sources/opening.py", "media.py"}
 
 
 FEATURE_SIDE = {

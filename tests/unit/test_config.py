@@ -18,11 +18,10 @@ from streamvpr.config import (
     MatchOptions,
     Records,
     RunOptions,
-    parse_av_option,
-    parse_seconds,
     require_clock,
 )
 from streamvpr.errors import ConfigError
+from streamvpr.parsing import parse_av_option, parse_seconds
 from streamvpr.sampler import Exclusion
 from streamvpr.sources import Clip, Decoding, SourceOptions, Transport
 

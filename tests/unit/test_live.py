@@ -13,7 +13,8 @@ from streamvpr.errors import SourceLost, SourceOpenError
 from streamvpr.frames import StreamState, Track
 from streamvpr.sources import Clip, Decoding, LiveSource, SourceOptions
 from streamvpr.sources import live as live_module
-from streamvpr.sources.container import Decoded, DecodeError, Opening, Packet, ReadError
+from streamvpr.sources.container import Decoded, DecodeError, Packet, ReadError
+from streamvpr.sources.opening import Opening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -584,6 +585,18 @@ class TestTime:
         assert len(taken) == 2 * FPS
         # The wall clock is real and stands, as the made-up one goes on.
         assert taken[FPS] - taken[-1] == pytest.approx(-(FPS - 1) / FPS, abs=0.05)
+
+    def test_what_comes_in_bursts_is_handed_out_at_its_time(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(FakeContainer, "comes_in_bursts", True)
+        run = go([replace(shot, at=int(shot.at)) for shot in shots(4)])
+        handed_out = []
+        for frame in run.source.frames():
+            assert frame.arrival is not None
+            assert frame.arrival.monotonic == run.clock.now
+            handed_out.append(run.clock.now - 1000.0)
+        assert handed_out == pytest.approx([n / FPS for n in range(4 * FPS)])
 
     def test_timestamps_that_are_guesses_are_not_believed(
         self, monkeypatch: pytest.MonkeyPatch
