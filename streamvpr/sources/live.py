@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 # A stream whose packets cannot be decoded for so long, as after its parameters changed unseen, is
 # opened anew. Cameras set keyframes up to ten seconds apart.
 UNDECODABLE_SECONDS = 30.0
+# A connection that lasted for so long was none that fails as soon as it is made.
+STEADY_SECONDS = 5.0
 # A login that was right once and is refused now: cameras lock out who knocks each second.
 REFUSED_LOGIN_SECONDS = 30.0
 
@@ -83,6 +85,9 @@ class LiveSource:
         self._freeze = FreezeDetector(options.read_timeout)
         self._frozen = False
         self._connected = False
+        self._connected_at = 0.0
+        # Why the present outage goes on: each reason is logged once.
+        self._causes: set[str] = set()
         self._lost_at: float | None = None
         # When the present connection last brought what it should.
         self._progress = 0.0
@@ -111,6 +116,11 @@ class LiveSource:
     def close(self) -> None:
         """Nothing stays open once `frames` was left."""
 
+    @property
+    def _on_first_try(self) -> bool:
+        """Whether it was neither connected nor out of reach yet; later a camera may be starting."""
+        return not self._connected and self._lost_at is None
+
     def _all_frames(self) -> Iterator[Frame]:
         self._began = self._now()
         while not self._stop.is_set():
@@ -121,11 +131,11 @@ class LiveSource:
                     yield from self._connection(container)
                 cause = "the other side ended the stream"
             except SourceOpenError as error:
-                if error.hopeless and not self._connected:
+                if error.hopeless and self._on_first_try:
                     raise
                 slow, cause = error.login_refused, str(error)
             except (ConfigError, DeviceError) as error:
-                if not self._connected:
+                if self._on_first_try:
                     raise
                 cause = str(error)
             except ReadError as error:
@@ -147,7 +157,6 @@ class LiveSource:
         while not self._stop.is_set() and (packet := container.read()) is not None:
             arrival = self._now()
             for decoded in self._decode(container, packet):
-                self._progress = arrival
                 frame = self._frame(container, decoded, arrival)
                 if container.comes_in_bursts:
                     frame = self._pace(frame)
@@ -157,6 +166,8 @@ class LiveSource:
                     self._take_connection(container, decoded, frame, arrival)
                 self._watch_picture(frame, decoded)
                 yield frame
+                # Whoever takes the frames may take their time.
+                self._progress = self._now()
             self._check_progress(arrival, asked)
             asked = self._now()
 
@@ -222,7 +233,8 @@ class LiveSource:
     ) -> None:
         """The first frame of a connection is here."""
         lost_at, self._lost_at = self._lost_at, None
-        self._backoff.reset()
+        self._connected_at = arrival
+        self._causes.clear()
         again, self._connected = self._connected, True
         seconds = None if lost_at is None else arrival - lost_at
         if again:
@@ -241,12 +253,15 @@ class LiveSource:
         now = self._now()
         began = self._began if self._began is not None else now
         if self._lost_at is None:
+            if self._connected and now - self._connected_at >= STEADY_SECONDS:
+                self._backoff.reset()
             self._lost_at = now if self._connected else began
             self._frozen = False
             logger.warning("%s is lost: %s; trying again", self.name, cause)
             self._report(StreamState.LOST, cause=cause)
-        else:
-            logger.debug("%s is still lost: %s", self.name, cause)
+        elif cause not in self._causes:
+            logger.warning("%s is still lost: %s", self.name, cause)
+        self._causes.add(cause)
         patience = self._options.reconnect_for
         if patience is not None and now - self._lost_at >= patience:
             raise SourceLost(

@@ -138,7 +138,7 @@ class TestMany:
         assert slowest < 2
         assert max(threads) <= threads[0]
         assert max(files) <= files[0]
-        assert max(memory) < 1.02 * memory[0]
+        assert max(memory) < (1.02 if long else 1.1) * memory[0]
         losses = [line["frames"] for line in run.of("stream", state="lost")]
         across = [
             line
