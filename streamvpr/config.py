@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from streamvpr.channel import Overflow  # noqa: TC001 - read by cyclopts at run time
+from streamvpr.credentials import redact
 from streamvpr.errors import ConfigError
 from streamvpr.parsing import (
     LONGEST_SECONDS,
@@ -204,8 +205,9 @@ class RecognitionOptions:
         )
 
     def effective(self) -> dict[str, Any]:
-        """Settings as TOML takes them, those that are None left out."""
-        plain = {key.replace("_", "-"): value for key, value in asdict(self).items()}
+        """Settings as TOML takes them, those that are None left out, and without secrets."""
+        shown = replace(self, av_option=tuple(redact(option) for option in self.av_option))
+        plain = {key.replace("_", "-"): value for key, value in asdict(shown).items()}
         return {key: _toml_value(v) for key, v in plain.items() if v is not None}
 
 

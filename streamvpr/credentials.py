@@ -24,6 +24,10 @@ SECRET_PARAMETER = re.compile(
 # name, and the rest may stand for a variable.
 USERINFO_SAFE = "%:${}!&'()*+,;=-._~"
 HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s@:/?#\[\]]+)(:\d+)?")
+# Options for FFmpeg whose value is one, as they stand on the command line.
+SECRET_OPTION = re.compile(
+    r"(?:--av[-_]option=)?(?:headers|cookies|passphrase|password|cryptokey|decryption_key)="
+)
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -31,8 +35,11 @@ def redact(source: str) -> str:
     """The source as it may be printed: `***` for the password and other secrets of a URL.
 
     Works on what users really write: an `@` or a slash inside of a password, a name before it
-    (`door=rtsp://...`), a path that is no URL.
+    (`door=rtsp://...`), a path that is no URL, an option for FFmpeg (`headers=...`).
     """
+    option = SECRET_OPTION.match(source)
+    if option:
+        return f"{option[0]}{HIDDEN}"
     before, separator, rest = source.partition("://")
     if not separator:
         return source

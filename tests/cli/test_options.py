@@ -335,3 +335,45 @@ def test_run_toml_can_be_read(quick: Make, flight: Any, tmp_path: Path) -> None:
     assert settings["sim-threshold"] == 0.9
     assert settings["device"] in ("cpu", "cuda")
     assert settings["output-dir"] == str(out)
+
+
+class TestSources:
+    """What is read may stand in the file: a service's command line is the same for all cameras."""
+
+    def test_in_the_file(self, quick: Make, flight: Any, tmp_path: Path) -> None:
+        config = tmp_path / "a.toml"
+        config.write_text(
+            f'sources = ["one={flight.path}", "{flight.path}"]\nrecords = "queries"\n'
+        )
+        result = quick("--config", config)
+        assert result.code == 0
+        assert {line["stream"] for line in result.lines} == {"one", "flight"}
+
+    def test_the_command_line_comes_first(self, quick: Make, flight: Any, tmp_path: Path) -> None:
+        config = tmp_path / "a.toml"
+        config.write_text('sources = ["missing.mp4"]\nrecords = "queries"\n')
+        result = quick(f"one={flight.path}", "--config", config)
+        assert {line["stream"] for line in result.lines} == {"one"}
+
+    @pytest.mark.parametrize("value", ['"a.mp4"', "[1]", "3"])
+    def test_what_is_no_list_of_them(self, cli: Make, tmp_path: Path, value: str) -> None:
+        config = tmp_path / "a.toml"
+        config.write_text(f"sources = {value}\n")
+        result = cli("run", "--config", config)
+        assert (result.code, result.out) == (2, b"")
+        assert "sources in --config" in result.error
+
+    def test_standard_input_only_once(self, cli: Make) -> None:
+        result = cli("run", "-", "again=-")
+        assert (result.code, result.out) == (2, b"")
+        assert "only once" in result.error
+
+
+def test_a_secret_option_for_ffmpeg_is_saved_nowhere(
+    quick: Make, flight: Any, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    secret = ("--av-option", "headers=Authorization: Bearer abc123")
+    assert quick(flight.path, "--output-dir", out, *secret, "--av-option", "framerate=9").code == 0
+    settings = tomllib.loads((out / "run.toml").read_text())
+    assert settings["av-option"] == ["headers=***", "framerate=9"]
