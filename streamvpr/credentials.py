@@ -122,7 +122,7 @@ def _variable(match: re.Match[str]) -> str:
 
 def _login(file: Path, host: str) -> str | None:
     try:
-        found = netrc.netrc(str(file)).authenticators(host)
+        logins = netrc.netrc(str(file))
     except OSError as error:
         raise ConfigError(f"cannot read --credentials {file}: {error.strerror}") from error
     except (netrc.NetrcParseError, UnicodeDecodeError) as error:
@@ -133,6 +133,9 @@ def _login(file: Path, host: str) -> str | None:
             f"--credentials {file}{where} is not in the format of .netrc: "
             "machine HOST login USER password PASSWORD"
         ) from None
+    # Names of hosts are the same in capitals; the parser does not know that.
+    names = [name for name in logins.hosts if name.lower() == host.lower()]
+    found = logins.authenticators(names[0] if names else host)
     if found is None:
         return None
     user, _, password = found

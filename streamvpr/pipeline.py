@@ -255,8 +255,10 @@ class Pipeline:
         while self._health_every is not None:
             await asyncio.sleep(self._health_every)
             for stream in self.streams:
+                health = await asyncio.to_thread(stream.health)
+                # Nothing comes after a stream's end, which may have come meanwhile.
                 if stream.state is not StreamState.ENDED:
-                    self._push(await asyncio.to_thread(stream.health))
+                    self._push(health)
 
     async def _emit_all(self) -> None:
         try:

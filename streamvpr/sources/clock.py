@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 # A step back of more than this is a new beginning (a wrapped counter, spliced recordings);
 # less is jitter of the muxer.
 DISCONTINUITY_SECONDS = 1.0
@@ -63,6 +65,10 @@ class LiveClock:
     def last(self) -> float | None:
         """Stream time of the newest frame; None before the first."""
         return self._last if self._last >= 0 else None
+
+    def at(self, now: float) -> float:
+        """Stream time at a reading of the monotonic clock, by the newest frame; -inf before it."""
+        return self._last + now - self._arrived if self._last >= 0 else -math.inf
 
     def connect(self, frame_seconds: float) -> None:
         """Begin a connection that announces this time between frames: timestamps start anew."""

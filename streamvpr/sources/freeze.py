@@ -9,10 +9,13 @@ import numpy as np
 if TYPE_CHECKING:
     from streamvpr.frames import Image
 
-# Share of frames that repeat the one before to the bit, in a picture that is frozen. An encoder
-# that gets the same picture again and again repeats it, but for the few that follow a keyframe, in
-# which it touches up what it has just sent anew.
-REPEATED_SHARE = 0.5
+# So many frames in a row that repeat the one before to the bit are no accident. Cameras that are
+# slower than they say, or slow down at night, send each picture up to four times.
+RUN = 4
+# An encoder that gets the same picture again and again repeats it, but for the few frames after a
+# keyframe, in which it touches up what it has just sent anew. More than so many without a run are
+# no touch-up.
+MOST_TOUCHED_UP = 12
 # Grey levels that the coarse picture may differ by in any cell: the encoder's touch, no motion.
 COARSE_TOLERANCE = 2
 
@@ -38,13 +41,14 @@ class FreezeDetector:
         """Frozen from that many seconds of the same picture on."""
         self._seconds = seconds
         self._last: int | None = None
-        self.forget()
+        self._since: float | None = None
+        # The picture as it was, once it has been repeated often enough to be suspected.
+        self._reference: Image | None = None
+        self._run = self._since_run = 0
 
     def forget(self) -> None:
         """Begin anew with the next frame."""
-        self._since: float | None = None
-        self._reference: Image | None = None
-        self._frames = self._repeats = 0
+        self._begin(None)
 
     @property
     def since(self) -> float | None:
@@ -56,20 +60,22 @@ class FreezeDetector:
         checksum = picture.checksum()
         repeated = checksum == self._last
         self._last = checksum
+        self._run = self._run + 1 if repeated else 0
+        self._since_run = 0 if self._run >= RUN else self._since_run + 1
         if self._since is None or not (repeated or self._looks_alike(picture)):
-            self._since, self._reference = time, None
-            self._frames = self._repeats = 0
+            self._begin(time)
             return False
-        if self._reference is None:
+        if self._reference is None and self._run >= RUN:
             self._reference = picture.coarse()
-        self._frames += 1
-        self._repeats += repeated
-        long_enough = time - self._since >= self._seconds
-        return long_enough and self._repeats >= REPEATED_SHARE * self._frames
+        return self._reference is not None and time - self._since >= self._seconds
+
+    def _begin(self, time: float | None) -> None:
+        self._since, self._reference = time, None
+        self._run = self._since_run = 0
 
     def _looks_alike(self, picture: Comparable) -> bool:
-        # Ordinary streams never repeat a frame, and pay for no comparison.
-        if self._reference is None or self._repeats < REPEATED_SHARE * self._frames:
+        # Ordinary streams repeat no frame for long, and pay for no comparison.
+        if self._reference is None or self._since_run > MOST_TOUCHED_UP:
             return False
         difference = np.abs(picture.coarse().astype(np.int16) - self._reference)
         return int(difference.max()) <= COARSE_TOLERANCE

@@ -103,7 +103,7 @@ class LiveSource:
     def frames(self) -> Iterator[Frame]:
         """All frames, across outages. Raises SourceOpenError, SourceLost."""
         start, end = self._options.clip.within(0.0)
-        for frame in self._all_frames():
+        for frame in self._all_frames(end):
             if frame.time is not None and frame.time >= end:
                 return
             if frame.time is not None and frame.time >= start:
@@ -121,7 +121,7 @@ class LiveSource:
         """Whether it was neither connected nor out of reach yet; later a camera may be starting."""
         return not self._connected and self._lost_at is None
 
-    def _all_frames(self) -> Iterator[Frame]:
+    def _all_frames(self, end: float) -> Iterator[Frame]:
         self._began = self._now()
         while not self._stop.is_set():
             slow = False
@@ -143,7 +143,9 @@ class LiveSource:
             if self._stop.is_set():
                 return
             self._take_loss(cause)
-            self._pause(slow=slow)
+            if self._time_now() >= end:
+                return
+            self._pause(slow=slow, end=end)
 
     def _connection(self, container: VideoContainer) -> Generator[Frame]:
         """The frames of one connection, to its end. Raises ReadError."""
@@ -270,9 +272,19 @@ class LiveSource:
                 url=self.path,
             )
 
-    def _pause(self, *, slow: bool) -> None:
+    def _pause(self, *, slow: bool, end: float) -> None:
+        """Wait before the next try, at most until the clip ends or the source is given up."""
         delay = self._backoff.delay()
-        self._stop.wait(max(delay, REFUSED_LOGIN_SECONDS) if slow else delay)
+        if slow:
+            delay = max(delay, REFUSED_LOGIN_SECONDS)
+        patience = self._options.reconnect_for
+        if patience is not None and self._lost_at is not None:
+            delay = min(delay, self._lost_at + patience - self._now())
+        self._stop.wait(max(0.0, min(delay, end - self._time_now())))
+
+    def _time_now(self) -> float:
+        """Stream time that has come during an outage; -inf before the first frame."""
+        return self._clock.at(self._now())
 
     def _watch_picture(self, frame: Frame, decoded: Decoded) -> None:
         """Say when the picture stops changing, and when it goes on."""

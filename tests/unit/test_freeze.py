@@ -46,6 +46,11 @@ def noisy(seconds: float, level: int = 100) -> list[FakePicture]:
     return [FakePicture(level=level) for _ in range(round(seconds * RATE))]
 
 
+def slower_than_announced(times: int) -> list[FakePicture]:
+    """A sensor at a fraction of the rate, whose pictures are sent several times."""
+    return [picture for one in noisy(60) for picture in [one] * times]
+
+
 def touched_up(seconds: float, touches: int, level: int = 100) -> list[FakePicture]:
     """What an encoder makes of one picture: each second a keyframe and some that refine it."""
     pictures: list[FakePicture] = []
@@ -150,3 +155,16 @@ def test_a_repeated_frame_now_and_then_freezes_nothing() -> None:
     # Such as a transcoder puts in, to keep its rate.
     pictures = [p for n, one in enumerate(noisy(30)) for p in ((one, one) if n % 2 else (one,))]
     assert not any(observe(FreezeDetector(5.0), pictures))
+
+
+@pytest.mark.parametrize("times", [2, 3, 4])
+def test_a_slow_camera_before_which_nothing_moves_is_not_frozen(times: int) -> None:
+    pictures = slower_than_announced(times)
+    assert not any(observe(FreezeDetector(5.0), pictures))
+    assert sum(picture.looks for picture in pictures) == 0
+
+
+def test_after_a_long_freeze_too_it_thaws_within_a_second() -> None:
+    detector = FreezeDetector(5.0)
+    assert observe(detector, repeated(600))[-1]
+    assert not any(observe(detector, noisy(5), begin=600.0)[RATE:])

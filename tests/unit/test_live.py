@@ -629,3 +629,18 @@ def test_no_event_frame_or_message_has_the_password(logged: Any) -> None:
     assert len(run.events) > 4
     assert not [text for text in texts if "s3cr3t" in text]
     assert run.source.path == SHOWN
+
+
+class TestTheEndOfAClip:
+    def test_it_comes_during_an_outage_too(self) -> None:
+        run = go(shots(1), *[refused()] * 300, clip=Clip(duration=10.0))
+        assert len(run.frames()) == FPS
+        assert run.states == [CONNECTED, LOST]
+        assert run.clock.now == pytest.approx(1010.0, abs=0.2)
+
+    def test_a_refused_login_does_not_outlast_the_patience(self) -> None:
+        denied = refused("401 Unauthorized", hopeless=True, login_refused=True)
+        run = go(shots(1), *[denied] * 10, reconnect_for=5.0)
+        with pytest.raises(SourceLost):
+            run.frames()
+        assert run.clock.now == pytest.approx(1006.0, abs=0.2)
