@@ -48,7 +48,7 @@ class Channel(Generic[T]):
         self.capacity = capacity
         self.dropped = 0
         self._items: deque[T] = deque()
-        self._overflow = overflow
+        self._overflow = Overflow(overflow)
         self._on_change = on_change
         self._closed = False
         self._readable = asyncio.Event()

@@ -70,7 +70,7 @@ class Stream:
     def open_buffer(self, on_change: Callable[[], None]) -> None:
         """Make the buffer between decoder and model; in the event loop that uses it."""
         overflow = self.overflow or (Overflow.DROP_OLDEST if self.live else Overflow.BLOCK)
-        size = LIVE_BUFFER if overflow is Overflow.DROP_OLDEST else FILE_BUFFER
+        size = LIVE_BUFFER if overflow == Overflow.DROP_OLDEST else FILE_BUFFER
         self.buffer = Channel(size, overflow, on_change=on_change)
 
     def due(self, *, at_end: bool) -> Iterator[tuple[StreamEvent, int]]:

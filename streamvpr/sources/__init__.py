@@ -175,7 +175,7 @@ def _target(address: Address, options: SourceOptions) -> str:
 
 def _defaults(address: Address, options: SourceOptions) -> Iterator[tuple[str, str]]:
     if address.scheme in ("rtsp", "rtsps"):
-        yield "rtsp_transport", options.rtsp_transport.value
+        yield "rtsp_transport", str(options.rtsp_transport)
         # Sound is neither asked for nor sent.
         yield "allowed_media_types", "video"
         yield "probesize", PROBE_RTSP

@@ -79,8 +79,8 @@ class LiveSource:
         self._backoff = Backoff(options.reconnect_delay)
         fps = self.default_fps if options.fps is None else options.fps
         self._policy = KeyframePolicy(
-            fps if options.decoding is Decoding.AUTO else 0.0,
-            forced=options.decoding is Decoding.KEYFRAMES,
+            fps if options.decoding == Decoding.AUTO else 0.0,
+            forced=options.decoding == Decoding.KEYFRAMES,
         )
         self._freeze = FreezeDetector(options.read_timeout)
         self._frozen = False

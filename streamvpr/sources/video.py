@@ -58,7 +58,7 @@ class VideoSource:
         self.clip = clip or Clip()
         self.report: Report = report_nothing
         self._opening = opening
-        self._keyframes_only = decoding is Decoding.KEYFRAMES
+        self._keyframes_only = decoding == Decoding.KEYFRAMES
         self._stopping = False
         self._scalers = Scalers()
         self._container = VideoContainer(opening, self._scalers)

@@ -149,11 +149,13 @@ class TestMany:
 
 
 class TestSilence:
+    @pytest.mark.parametrize("transport", ["tcp", "udp"])
     def test_a_freeze_is_said_and_the_next_connection_goes_on(
-        self, rtsp_server: Make, live: Make
+        self, rtsp_server: Make, live: Make, transport: str
     ) -> None:
         server = rtsp_server()
-        run = live(server.url, read_timeout=READ_TIMEOUT, connect_timeout=READ_TIMEOUT)
+        how = {"read_timeout": READ_TIMEOUT, "connect_timeout": READ_TIMEOUT}
+        run = live(server.url, rtsp_transport=transport, **how)
         run.wait_for(10, "query")
         server.stop()
         stopped = time.monotonic()
