@@ -241,7 +241,7 @@ class Pipeline:
             await self._decisions.put(stream.take_event(event, skipped))
         if item is None:
             if self._health_every is not None:
-                await self._decisions.put(await asyncio.to_thread(stream.health))
+                await self._decisions.put(await self._recognizing.call(stream.health))
             end = stream.take_event(stream.end(), stream.reader.source.skipped)
             await self._decisions.put(end)
             return
@@ -255,7 +255,7 @@ class Pipeline:
         while self._health_every is not None:
             await asyncio.sleep(self._health_every)
             for stream in self.streams:
-                health = await asyncio.to_thread(stream.health)
+                health = await self._recognizing.call(stream.health)
                 # Nothing comes after a stream's end, which may have come meanwhile.
                 if stream.state is not StreamState.ENDED:
                     self._push(health)

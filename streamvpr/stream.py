@@ -109,7 +109,7 @@ class Stream:
             self._latencies.append(seconds)
 
     def health(self) -> records.Health:
-        """How it does; latencies are those since the last time. From any thread."""
+        """How it does; latencies are those since the last time. On the thread of the places."""
         with self._lock:
             latencies = sorted(self._latencies)
             self._latencies.clear()
