@@ -216,8 +216,13 @@ def _hide_passwords(command_line: list[str]) -> None:
 
 
 def _report(error: StreamVPRError) -> int:
-    console.print(f"streamvpr: error: {' '.join(str(error).split())}")
+    console.print(f"streamvpr: error: {_one_line(str(error))}")
     return error.exit_code
+
+
+def _one_line(text: str) -> str:
+    """A message without line breaks, and without a password that a library may have quoted."""
+    return " ".join(redact(word) for word in text.split())
 
 
 def _set_up_logging(level: str, *, quiet: bool) -> None:
@@ -241,7 +246,7 @@ class _ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        console.print(f"streamvpr: {level}{record.getMessage()}")
+        console.print(f"streamvpr: {level}{_one_line(record.getMessage())}")
 
 
 def _read_settings(path: Path) -> dict[str, Any]:

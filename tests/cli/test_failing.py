@@ -121,6 +121,12 @@ class TestSources:
         assert result.error
         assert "secret" not in result.err + result.out.decode()
 
+    def test_nor_where_the_command_was_forgotten(self, cli: Make) -> None:
+        result = cli("rtsp://user:secret@127.0.0.1:1/live")
+        assert result.code == 2
+        assert "rtsp://user:***@127.0.0.1" in result.error
+        assert "secret" not in result.err
+
     def test_nor_that_of_a_named_source(self, run: Make) -> None:
         result = run("front=rtsp://user:secret@127.0.0.1:1/live", "--reconnect-for", 0)
         assert result.code == 4
