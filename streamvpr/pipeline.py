@@ -97,9 +97,11 @@ class Pipeline:
 
     @property
     def busy(self) -> dict[str, float]:
-        """Seconds that each stage worked; they overlap. Waiting for a camera counts as decoding."""
+        """Seconds that each stage worked; they overlap. Waiting for a camera is no work."""
+        readers = zip(self.streams, self._reading, strict=True)
+        decoding = [stage.busy for stream, stage in readers if stream.reader.source.on_disk]
         return {
-            "decode": sum(stage.busy for stage in self._reading),
+            **({"decode": sum(decoding)} if decoding else {}),
             "prepare": self._preparing.busy,
             "embed": self._embedding.busy,
             "features": self._extracting.busy,
