@@ -289,7 +289,7 @@ def _refuse_live(source: Source) -> None:
     if source.live:
         raise ConfigError(
             f"match needs videos with an end, and {source.path} is live; "
-            "use `run`, or --duration with a recording of it"
+            "use `run`, or record it first"
         )
 
 
