@@ -27,11 +27,14 @@ if TYPE_CHECKING:
 
     from streamvpr.channel import Overflow
     from streamvpr.config import RecognitionOptions
-    from streamvpr.embedding import Embedder
+    from streamvpr.embedding import Embedder, ModelCard
     from streamvpr.frames import Decision, Described
     from streamvpr.sampler import Exclusion
     from streamvpr.sinks import Sink
     from streamvpr.sources import Source
+
+# Every cosine similarity reaches it.
+NO_THRESHOLD = -1.0
 
 logger = logging.getLogger(__name__)
 
@@ -166,8 +169,7 @@ class _Kit:
         )
         card = self._embedder.card
         logger.info("model %s on %s", card.name, self._embedder.device)
-        default = card.threshold.value if options.verify_geom else card.threshold.without_geometry
-        self._sim_threshold = default if options.sim_threshold is None else options.sim_threshold
+        self._sim_threshold = _sim_threshold(options, card)
 
     def recognizer(self, exclusion: Exclusion | None) -> Recognizer:
         options = self._options
@@ -240,6 +242,24 @@ class _Kit:
         settings["device"] = self._embedder.device
         settings["sim-threshold"] = self._sim_threshold
         return settings
+
+
+def _sim_threshold(options: RecognitionOptions, card: ModelCard) -> float:
+    """Least similarity of a candidate: what was asked for, else what the model's card says."""
+    if options.sim_threshold is not None:
+        return options.sim_threshold
+    threshold = card.threshold
+    remedy = "`streamvpr calibrate` proposes one from your own video"
+    if options.verify_geom:
+        if threshold.value is None:
+            logger.warning("no threshold on the card of %s: geometry decides; %s", card.name, remedy)
+        return NO_THRESHOLD if threshold.value is None else threshold.value
+    if threshold.without_geometry is None:
+        raise ConfigError(
+            f"--no-verify-geom: the card of {card.name} has no threshold.without_geometry, and a "
+            f"guess would make false loops; give --sim-threshold ({remedy})"
+        )
+    return threshold.without_geometry
 
 
 def _open_sources(sources: list[str], options: RunOptions) -> list[Source]:

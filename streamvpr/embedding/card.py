@@ -34,12 +34,16 @@ class InputSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Threshold(msgspec.Struct, frozen=True, kw_only=True):
-    """Cosine similarities from which on a place is a candidate, and how they were found."""
+    """Cosine similarities from which on a place is a candidate, and how they were found.
 
-    value: float
-    """With geometry deciding afterwards: low enough to lose no true candidate."""
-    without_geometry: float
-    """Where similarity alone decides: high enough to make no false one."""
+    A number means nothing for another model, so a card may leave both out.
+    """
+
+    value: float | None = None
+    """With geometry deciding afterwards: low enough to lose no true candidate. None: geometry
+    looks at all candidates."""
+    without_geometry: float | None = None
+    """Where similarity alone decides: high enough to make no false one. None: it can't decide."""
     calibrated: str = ""
 
 
@@ -51,7 +55,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     dimension: int
     input: InputSpec
-    threshold: Threshold
+    threshold: Threshold = Threshold()
     description: str = ""
     file: str = ""
     sha256: str = ""
@@ -105,5 +109,5 @@ def _check(card: ModelCard, path: Path) -> None:
             "supported; this version feeds 'rgb', 'stretch'"
         )
     for value in (card.threshold.value, card.threshold.without_geometry):
-        if not -1 <= value <= 1:
+        if value is not None and not -1 <= value <= 1:
             raise ModelError(f"{path}: threshold {value} is no cosine similarity (-1 to 1)")
