@@ -22,6 +22,7 @@ from streamvpr.config import MatchOptions, RunOptions
 from streamvpr.credentials import has_secret, redact
 from streamvpr.errors import ConfigError, StoreError, StreamVPRError
 from streamvpr.execution import INTERRUPTED, discard_output, execute
+from streamvpr.export import ExportOptions, export_model
 from streamvpr.session import open_offline, open_online
 from streamvpr.sources.address import STANDARD_INPUT
 
@@ -132,6 +133,27 @@ def models(*, as_json: JsonFlag = False) -> int:
 
     entries = inventory.take()
     _print(inventory.as_json(entries) if as_json else inventory.as_text(entries))
+    return 0
+
+
+@app.command
+def export(
+    network: Annotated[str, Parameter(help="Which one; `streamvpr models` lists them.")],
+    /,
+    *,
+    options: Annotated[ExportOptions | None, Parameter(name="*")] = None,
+) -> int:
+    """From trained weights to an ONNX file and its card, checked against torch."""
+    made = export_model(network, options)
+    found = {
+        "model": str(made.model),
+        "card": str(made.card),
+        "dimension": made.dimension,
+        "megabytes": made.megabytes,
+        "max_difference": made.checks.torch.max_difference,
+        "min_cosine": made.checks.torch.min_cosine,
+    }
+    _print(json.dumps(found))
     return 0
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from streamvpr.embedding.card import Threshold
+
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
@@ -28,6 +30,10 @@ class Network:
     """What width and height must be multiples of."""
     fixed_size: bool = False
     """Whether the weights hold for `size` only."""
+    dynamic_size: bool = True
+    """Whether one file can take pictures of any size."""
+    torchvision: str = ""
+    """The weights that torchvision downloads, by its name for them."""
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     """Of values 0 to 255, RGB."""
@@ -44,8 +50,21 @@ NETWORKS = (
         licence="BSD-3-Clause (torchvision's IMAGENET1K_V2)",
         checkpoint="torchvision downloads it; or --weights with any of torchvision's names",
         dimension="1024 (layer3) or 2048 (layer4)",
+        torchvision="ResNet50_Weights.IMAGENET1K_V2",
     ),
 )
+
+
+THRESHOLDS: dict[tuple[str, str | None], Threshold] = {}
+"""By the sha256 of the weights' file and where the network was cut: what was measured with them."""
+
+
+def calibrated_threshold(weights_sha256: str, stage: str | None) -> Threshold:
+    """The thresholds of these weights; without numbers where nobody has measured them."""
+    return THRESHOLDS.get(
+        (weights_sha256, stage),
+        Threshold(calibrated="not yet; `streamvpr calibrate` proposes them from your own video"),
+    )
 
 
 def find_network(name: str) -> Network | None:

@@ -1,0 +1,219 @@
+"""From trained weights to a model file and its card: the whole way, read aloud."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from streamvpr.embedding import Threshold
+from streamvpr.embedding.catalog import user_folder
+from streamvpr.errors import ConfigError, StoreError
+from streamvpr.export import cards
+from streamvpr.export.architectures import build
+from streamvpr.export.architectures.building import Cut
+from streamvpr.export.checking import check
+from streamvpr.export.descriptor import Descriptor
+from streamvpr.export.graph import to_onnx
+from streamvpr.export.halving import halve, halve_weights
+from streamvpr.export.pictures import noise, photographs, read_pictures, spread
+from streamvpr.export.projection import fit_projection
+from streamvpr.export.quantising import quantise
+from streamvpr.export.strides import strides_in_1x1
+from streamvpr.export.weights import fetch_weights, read_weights
+from streamvpr.networks import calibrated_threshold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import onnx
+    import torch
+    from numpy.typing import NDArray
+
+    from streamvpr.export.checking import Checks
+    from streamvpr.export.options import ExportOptions
+    from streamvpr.export.weights import Weights
+    from streamvpr.networks import Network
+
+logger = logging.getLogger(__name__)
+
+MOST_CALIBRATING = 128
+"""Pictures that 8 bits take their ranges from; more change little and cost minutes."""
+MOST_FITTING = 8192
+CHECKED = 4
+"""Pictures of each kind that the file is tried on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written."""
+
+    model: Path
+    card: Path
+    dimension: int
+    megabytes: float
+    checks: Checks
+
+
+def export_network(network: Network, options: ExportOptions) -> Exported:
+    """Read the weights, build, fit, convert, try, write.
+
+    Raises ConfigError, ModelError, SourceError, StoreError.
+    """
+    size = choose_size(network, options)
+    _require_pictures(options)
+    weights = fetch_weights(network) if options.weights is None else read_weights(options.weights)
+    module, cut = _build(network, weights, Cut(size, options.stage, options.stride_in_1x1))
+    descriptor = Descriptor(module, network.mean, network.std)
+    fitted_on = None
+    if options.dim is not None and options.fit is not None:
+        descriptor, fitted_on = _project(descriptor, network, options, size)
+    logger.info("exporting %s at %dx%d", network.name, *size)
+    model = to_onnx(descriptor, size, dynamic_size=options.dynamic_size)
+    model, calibrated_on = _convert(model, options, size)
+    projected = options.dim is not None
+    making = cards.Making(
+        name=options.name or default_name(network, options),
+        network=network,
+        weights=weights,
+        size=size,
+        dimension=_dimension(descriptor, size),
+        precision=options.precision.value,
+        threshold=Threshold() if projected else calibrated_threshold(weights.sha256, cut.stage),
+        fitted_on=fitted_on,
+        calibrated_on=calibrated_on,
+        source=options.source,
+        licence=options.licence,
+    )
+    return _write(making, descriptor, model, options)
+
+
+def choose_size(network: Network, options: ExportOptions) -> tuple[int, int]:
+    """(width, height): what was asked for, where the network takes it. Raises ConfigError."""
+    size = options.size or network.size
+    if network.fixed_size and size != network.size:
+        raise ConfigError(f"--size: {network.name} holds for {_shown(network.size)} only")
+    if any(side % network.multiple_of for side in size):
+        raise ConfigError(
+            f"--size {_shown(size)}: {network.name} needs multiples of {network.multiple_of}"
+        )
+    if options.dynamic_size and not network.dynamic_size:
+        raise ConfigError(f"--dynamic-size: {network.name} is built for one size")
+    return size
+
+
+def default_name(network: Network, options: ExportOptions) -> str:
+    """The network's, and what differs from its plain export."""
+    parts = [network.name, options.stage or ""]
+    if options.size is not None and options.size != network.size:
+        parts.append(_shown(options.size))
+    if options.dim is not None:
+        parts.append(str(options.dim))
+    if options.precision.value != "fp32":
+        parts.append(options.precision.value)
+    return "-".join(part for part in parts if part)
+
+
+def _shown(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _require_pictures(options: ExportOptions) -> None:
+    needs = "--dim" if options.dim is not None else ""
+    if options.precision.value == "int8":
+        needs = "--precision int8"
+    if needs and options.fit is None:
+        raise ConfigError(f"{needs} learns from your own pictures: give --fit FOLDER")
+    if options.fit is not None and not needs:
+        raise ConfigError(
+            f"--fit {options.fit} is for --dim and --precision int8; give one of them"
+        )
+
+
+def _build(network: Network, weights: Weights, cut: Cut) -> tuple[torch.nn.Module, Cut]:
+    if network.name == "resnet50-gem" and cut.stride_in_1x1 is None:
+        cut = replace(cut, stride_in_1x1=strides_in_1x1(weights.state, cut, network))
+    return build(network.name, weights.state, cut), cut
+
+
+def _project(
+    descriptor: Descriptor, network: Network, options: ExportOptions, size: tuple[int, int]
+) -> tuple[Descriptor, int]:
+    rows = []
+    for picture in read_pictures(str(options.fit), size):
+        rows.append(descriptor.describe(picture[None]))
+        if len(rows) % 100 == 0:
+            logger.info("described %d pictures of %s", len(rows), options.fit)
+        if len(rows) == MOST_FITTING:
+            logger.warning("--fit %s: taking the first %d pictures", options.fit, MOST_FITTING)
+            break
+    projection = fit_projection(np.concatenate(rows), int(options.dim or 0))
+    return Descriptor(descriptor.network, network.mean, network.std, projection), len(rows)
+
+
+def _convert(
+    model: onnx.ModelProto, options: ExportOptions, size: tuple[int, int]
+) -> tuple[onnx.ModelProto, int | None]:
+    precision = options.precision.value
+    if precision == "int8":
+        pictures = spread(read_pictures(str(options.fit), size), MOST_CALIBRATING)
+        logger.info("calibrating 8 bits on %d pictures", len(pictures))
+        return quantise(model, pictures), len(pictures)
+    if precision == "fp16":
+        return halve(model), None
+    return (halve_weights(model) if precision == "fp16-weights" else model), None
+
+
+def _dimension(descriptor: Descriptor, size: tuple[int, int]) -> int:
+    width, height = size
+    return int(descriptor.describe(np.zeros((1, height, width, 3), np.uint8)).shape[1])
+
+
+def _write(
+    making: cards.Making, descriptor: Descriptor, model: onnx.ModelProto, options: ExportOptions
+) -> Exported:
+    """Try the files where nobody looks for them, then move them to where they belong."""
+    content = model.SerializeToString(deterministic=True)
+    card = cards.make_card(making, descriptor, content)
+    folder = options.output or user_folder()
+    with _errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as made:
+            path = Path(made) / f"{making.name}.onnx"
+            path.write_bytes(content)
+            path.with_suffix(".toml").write_text(cards.render(card), encoding="utf-8")
+            checks = check(path, descriptor, _pictures(making.size, options), making.precision)
+            text = cards.render(cards.add_checks(card, checks))
+            path.with_suffix(".toml").write_text(text, encoding="utf-8")
+            for suffix in (".onnx", ".toml"):
+                os.replace(path.with_suffix(suffix), folder / f"{making.name}{suffix}")  # noqa: PTH105
+    target = folder / f"{making.name}.onnx"
+    megabytes = round(len(content) / 1e6, 2)
+    return Exported(target, target.with_suffix(".toml"), making.dimension, megabytes, checks)
+
+
+def _pictures(size: tuple[int, int], options: ExportOptions) -> NDArray[np.uint8]:
+    kinds = [photographs(CHECKED, size)]
+    # Noise is nothing that 8 bits were calibrated on, nor have to do well on.
+    if options.precision.value != "int8":
+        kinds.append(noise(CHECKED, size))
+    if options.fit is not None:
+        kinds.append(spread(read_pictures(options.fit, size), CHECKED))
+    return np.concatenate(kinds)
+
+
+@contextmanager
+def _errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to {folder}: {error.strerror or error}; "
+            "check the folder and the space on its disk, or give another --output"
+        ) from error

@@ -1,0 +1,129 @@
+"""A checkpoint's tensors, read without running anything that the file may carry."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import socket
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from streamvpr.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from streamvpr.export.architectures.building import State
+    from streamvpr.networks import Network
+
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+"""Keys under which training programs keep the weights, beside the state of the training."""
+PREFIX = "module."
+"""What torch's data-parallel training puts before each name."""
+DOWNLOAD_SECONDS = 30.0
+"""Without a byte for so long a download has failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Named tensors and where they are from."""
+
+    state: State
+    sha256: str
+    """Of the file."""
+    source: str
+    """One line for the card."""
+
+
+def read_weights(path: Path) -> Weights:
+    """The tensors of a .safetensors file, or of one that torch.save wrote. Raises ModelError."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read --weights {path}: {error.strerror}") from error
+    read = _read_safetensors if path.suffix == ".safetensors" else _read_pickle
+    state = _unwrap(read(path), path)
+    return Weights(state, hashlib.sha256(content).hexdigest(), path.name)
+
+
+def fetch_weights(network: Network) -> Weights:
+    """torchvision's own weights, from its cache or from the network. Raises ModelError."""
+    if not network.torchvision:
+        raise ModelError(
+            f"{network.name} needs --weights FILE; get the checkpoint from {network.checkpoint}"
+        )
+    from torchvision.models import get_weight
+
+    weights = get_weight(network.torchvision)
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
+    try:
+        state = _patiently(lambda: weights.get_state_dict(progress=False, check_hash=True))
+    except (OSError, RuntimeError) as error:  # urllib's errors are OSErrors; a wrong hash is not
+        raise ModelError(
+            f"cannot download {weights.url}: {error}; fetch it where there is a network and give "
+            "it as --weights"
+        ) from error
+    sha256 = hashlib.sha256(cached.read_bytes()).hexdigest()
+    return Weights(dict(state), sha256, f"torchvision {network.torchvision}, {weights.url}")
+
+
+def _patiently(download: Callable[[], Any]) -> Any:
+    """Call something that would wait for a silent server for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_SECONDS)
+    try:
+        return download()
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _read_safetensors(path: Path) -> Any:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"--weights {path} is no whole .safetensors file: {error}") from error
+
+
+def _read_pickle(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"--weights {path} is no checkpoint, or holds more than tensors, which could run "
+            "code; save its state_dict() alone"
+        ) from error
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, struct.error) as error:
+        reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        raise ModelError(f"--weights {path} is no whole checkpoint: {reason[0]}") from error
+
+
+def _unwrap(found: Any, path: Path) -> State:
+    for key in WRAPPERS:
+        if isinstance(found, dict) and isinstance(found.get(key), dict):
+            found = found[key]
+    if not isinstance(found, dict) or not found:
+        raise ModelError(
+            f"--weights {path} holds no named tensors; save the network's state_dict()"
+        )
+    others = [key for key, value in found.items() if not isinstance(value, Tensor)]
+    if others:
+        raise ModelError(
+            f"--weights {path} holds {others[0]!r}, which is no tensor; save the network's "
+            "state_dict() alone"
+        )
+    return {
+        _plain(key): value.float() if value.is_floating_point() else value
+        for key, value in found.items()
+    }
+
+
+def _plain(key: object) -> str:
+    return str(key).removeprefix(PREFIX)
