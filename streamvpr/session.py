@@ -252,7 +252,9 @@ def _sim_threshold(options: RecognitionOptions, card: ModelCard) -> float:
     remedy = "`streamvpr calibrate` proposes one from your own video"
     if options.verify_geom:
         if threshold.value is None:
-            logger.warning("no threshold on the card of %s: geometry decides; %s", card.name, remedy)
+            logger.warning(
+                "no threshold on the card of %s: geometry decides; %s", card.name, remedy
+            )
         return NO_THRESHOLD if threshold.value is None else threshold.value
     if threshold.without_geometry is None:
         raise ConfigError(

@@ -42,7 +42,9 @@ class ResNetGeM(nn.Module):
 
 def build_resnet50_gem(state: State, cut: Cut) -> ResNetGeM:
     """ResNet-50 with GeM of p from the weights (key gem.p), else 3. Raises ModelError."""
-    module = make_resnet50_gem(choose_stage(state, cut.stage), stride_in_1x1=bool(cut.stride_in_1x1))
+    module = make_resnet50_gem(
+        choose_stage(state, cut.stage), stride_in_1x1=bool(cut.stride_in_1x1)
+    )
     unused = ["fc.", *(f"{stage}." for stage in STAGES if stage not in module.kept)]
     load(module, {GEM_KEY: _power(), **state}, unused=unused)
     return module
