@@ -52,6 +52,76 @@ NETWORKS = (
         dimension="1024 (layer3) or 2048 (layer4)",
         torchvision="ResNet50_Weights.IMAGENET1K_V2",
     ),
+    Network(
+        name="cosplace",
+        description="CosPlace (Berton et al. 2022) on ResNet-18, 50, 101, 152 or VGG-16",
+        licence="MIT",
+        checkpoint="https://github.com/gmberton/CosPlace/releases/download/v1.0/"
+        "ResNet50_2048_cosplace.pth; other backbones and dimensions likewise",
+        dimension="32 to 2048: what the weights have",
+        size=(512, 512),
+        megabytes=110.8,  # these two for ResNet-50 with 2048
+        gigaflops=21.4,
+    ),
+    Network(
+        name="eigenplaces",
+        description="EigenPlaces (Berton et al. 2023) on ResNet-18, 50, 101 or VGG-16",
+        licence="MIT",
+        checkpoint="https://github.com/gmberton/EigenPlaces/releases/download/v1.0/"
+        "ResNet50_2048_eigenplaces.pth; other backbones and dimensions likewise",
+        dimension="128 to 2048: what the weights have",
+        size=(512, 512),
+        megabytes=110.8,  # these two for ResNet-50 with 2048
+        gigaflops=21.4,
+    ),
+    Network(
+        name="mixvpr",
+        description="MixVPR (Ali-bey et al. 2023) on ResNet-50",
+        licence="none stated: ask its authors (https://github.com/amaralibey/MixVPR/issues/32)",
+        checkpoint="https://drive.google.com/file/d/1vuz3PvnR7vxnDDLQrdHJaOA04SQrtk5L/view "
+        "(4096); https://github.com/amaralibey/MixVPR has those for 512 and 128",
+        dimension="128, 512 or 4096: what the weights have",
+        size=(320, 320),
+        multiple_of=16,
+        fixed_size=True,
+        megabytes=43.5,  # these two for 4096
+        gigaflops=8.4,
+    ),
+    Network(
+        name="netvlad",
+        description="NetVLAD (Arandjelović et al. 2016) on VGG-16, trained by N. van Noord",
+        licence="MIT, by its author's word on the code "
+        "(https://github.com/Nanne/pytorch-NetVlad/issues/46)",
+        checkpoint="https://drive.google.com/open?id=17luTjZFCX639guSVy00OUtzfTQo4AMF2",
+        dimension="32768, which is 512 for each of 64 clusters",
+        size=(640, 480),
+        megabytes=59.1,
+        gigaflops=94.0,
+    ),
+    Network(
+        name="dinov2-gem",
+        description="DINOv2 (Oquab et al. 2024) ViT-S/14, B/14 or L/14, with or without "
+        "registers; generalised mean (GeM)",
+        licence="Apache-2.0",
+        checkpoint="https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/"
+        "dinov2_vits14_pretrain.pth; https://github.com/facebookresearch/dinov2 has the others",
+        dimension="384 (S), 768 (B) or 1024 (L)",
+        size=(322, 322),
+        multiple_of=14,
+        megabytes=86.9,  # these two for S
+        gigaflops=14.0,
+    ),
+    Network(
+        name="dinov2-salad",
+        description="SALAD (Izquierdo and Civera 2024) on DINOv2 ViT-B/14",
+        licence="GPL-3.0",
+        checkpoint="https://github.com/serizba/salad/releases/download/v1.0.0/dino_salad.ckpt",
+        dimension="8448, or what the weights have",
+        size=(322, 322),
+        multiple_of=14,
+        megabytes=349.4,
+        gigaflops=50.9,
+    ),
 )
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamvpr.errors import ModelError
+from streamvpr.export.architectures.cosplace import build_cosplace
+from streamvpr.export.architectures.dinov2 import build_dinov2_gem
+from streamvpr.export.architectures.mixvpr import build_mixvpr
+from streamvpr.export.architectures.netvlad import build_netvlad
 from streamvpr.export.architectures.resnet import build_resnet50_gem
+from streamvpr.export.architectures.salad import build_dinov2_salad
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +21,12 @@ if TYPE_CHECKING:
 
 BUILDERS: dict[str, Callable[[State, Cut], nn.Module]] = {
     "resnet50-gem": build_resnet50_gem,
+    "cosplace": build_cosplace,
+    "eigenplaces": build_cosplace,
+    "mixvpr": build_mixvpr,
+    "netvlad": build_netvlad,
+    "dinov2-gem": build_dinov2_gem,
+    "dinov2-salad": build_dinov2_salad,
 }
 """By the network's name: from a checkpoint's tensors to a module (N, 3, H, W) -> (N, D)."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,27 @@ def load(module: nn.Module, state: State, *, unused: Iterable[str] = ()) -> None
                 f"{tuple(wanted[key].shape)}"
             )
     module.load_state_dict(kept, strict=False)
+
+
+def shape_of(state: State, key: str, dimensions: int) -> tuple[int, ...]:
+    """The shape of a tensor that tells how large the network is.
+
+    Raises ModelError where it is missing, or has another number of dimensions.
+    """
+    _refuse("lack", [key] if key not in state else [])
+    shape = tuple(state[key].shape)
+    if len(shape) != dimensions:
+        raise ModelError(
+            f"the weights have {key} with shape {shape}, and the network needs one of "
+            f"{dimensions} dimensions; are they of this network?"
+        )
+    return shape
+
+
+def count(state: State, prefix: str) -> int:
+    """How many of a list of layers there are: keys that begin with prefix and 0, 1, 2, ..."""
+    there = {key[len(prefix) :].split(".")[0] for key in state if key.startswith(prefix)}
+    return next(index for index in itertools.count() if str(index) not in there)
 
 
 def _optional(key: str) -> bool:
