@@ -51,6 +51,8 @@ NETWORKS = (
         checkpoint="torchvision downloads it; or --weights with any of torchvision's names",
         dimension="1024 (layer3) or 2048 (layer4)",
         torchvision="ResNet50_Weights.IMAGENET1K_V2",
+        megabytes=94.0,  # these two up to layer4; 34.1 and 9.6 up to layer3
+        gigaflops=12.0,
     ),
     Network(
         name="cosplace",
@@ -84,6 +86,7 @@ NETWORKS = (
         size=(320, 320),
         multiple_of=16,
         fixed_size=True,
+        dynamic_size=False,
         megabytes=43.5,  # these two for 4096
         gigaflops=8.4,
     ),
@@ -108,6 +111,7 @@ NETWORKS = (
         dimension="384 (S), 768 (B) or 1024 (L)",
         size=(322, 322),
         multiple_of=14,
+        dynamic_size=False,
         megabytes=86.9,  # these two for S
         gigaflops=14.0,
     ),
@@ -119,6 +123,7 @@ NETWORKS = (
         dimension="8448, or what the weights have",
         size=(322, 322),
         multiple_of=14,
+        dynamic_size=False,
         megabytes=349.4,
         gigaflops=50.9,
     ),

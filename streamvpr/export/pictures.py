@@ -83,9 +83,7 @@ def photographs(count: int, size: Size) -> Pictures:
     if photo is None:
         raise ConfigError(f"matplotlib lacks {PHOTO}; install it again, or give --fit")
     chance = np.random.default_rng(0)
-    return np.stack(
-        [_resize(_crop(np.asarray(photo, np.uint8), index, chance), size) for index in range(count)]
-    )
+    return np.stack([_resize(_crop(photo, index, chance), size) for index in range(count)])
 
 
 def _crop(photo: Picture, index: int, chance: np.random.Generator) -> Picture:
