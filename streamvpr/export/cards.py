@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
-from streamvpr.export.architectures.pooling import GeM
+from streamvpr.export.architectures.pooling import GeM, SignedGeM, SplitGeM
 from streamvpr.export.graph import OPSET
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class Making:
     dimension: int
     precision: str
     threshold: Threshold
+    stage: str | None
+    """Where it was cut; None: where that network usually is."""
     fitted_on: int | None
     """Pictures that a projection was learnt from."""
     calibrated_on: int | None
@@ -57,7 +59,7 @@ def make_card(making: Making, module: nn.Module, content: bytes) -> Card:
         "name": making.name,
         "file": f"{making.name}.onnx",
         "sha256": hashlib.sha256(content).hexdigest(),
-        "description": f"{network.description}; {PRECISIONS[making.precision]}",
+        "description": _description(making),
         "licence": making.licence or f"that of {weights.source}; as published: {network.licence}",
         "source": making.source or weights.source,
         "weights_sha256": weights.sha256,
@@ -98,6 +100,11 @@ def render(card: Card) -> str:
     return tomli_w.dumps(values | tables)
 
 
+def _description(making: Making) -> str:
+    parts = [making.network.description, making.stage or "", PRECISIONS[making.precision]]
+    return "; ".join(part for part in parts if part)
+
+
 def _input(making: Making) -> Card:
     """How pictures go in; mean and std (of 0 to 255) for information: the graph applies them."""
     return {
@@ -118,4 +125,5 @@ def _threshold(threshold: Threshold) -> Card:
 
 
 def _gem_power(module: nn.Module) -> float | None:
-    return next((float(m.p) for m in module.modules() if isinstance(m, GeM)), None)
+    kinds = (GeM, SignedGeM, SplitGeM)
+    return next((float(m.p) for m in module.modules() if isinstance(m, kinds)), None)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from streamvpr.embedding import Threshold
 from streamvpr.embedding.catalog import user_folder
 from streamvpr.errors import ConfigError, StoreError
 from streamvpr.export import cards
@@ -27,7 +26,7 @@ from streamvpr.export.projection import fit_projection
 from streamvpr.export.quantising import quantise
 from streamvpr.export.strides import strides_in_1x1
 from streamvpr.export.weights import fetch_weights, read_weights
-from streamvpr.networks import calibrated_threshold
+from streamvpr.networks import UNKNOWN, calibrated_threshold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +68,7 @@ def export_network(network: Network, options: ExportOptions) -> Exported:
     size = choose_size(network, options)
     _require_pictures(options)
     weights = fetch_weights(network) if options.weights is None else read_weights(options.weights)
-    module, cut = _build(network, weights, Cut(size, options.stage, options.stride_in_1x1))
+    module = _build(network, weights, Cut(size, options.stage, options.stride_in_1x1))
     descriptor = Descriptor(module, network.mean, network.std)
     fitted_on = None
     if options.dim is not None and options.fit is not None:
@@ -77,15 +76,17 @@ def export_network(network: Network, options: ExportOptions) -> Exported:
     logger.info("exporting %s at %dx%d", network.name, *size)
     model = to_onnx(descriptor, size, dynamic_size=options.dynamic_size)
     model, calibrated_on = _convert(model, options, size)
-    projected = options.dim is not None
+    dimension = _dimension(descriptor, size)
+    known = calibrated_threshold(weights.sha256, dimension)
     making = cards.Making(
         name=options.name or default_name(network, options),
         network=network,
         weights=weights,
         size=size,
-        dimension=_dimension(descriptor, size),
+        dimension=dimension,
         precision=options.precision.value,
-        threshold=Threshold() if projected else calibrated_threshold(weights.sha256, cut.stage),
+        threshold=known if options.dim is None else UNKNOWN,
+        stage=options.stage,
         fitted_on=fitted_on,
         calibrated_on=calibrated_on,
         source=options.source,
@@ -136,10 +137,10 @@ def _require_pictures(options: ExportOptions) -> None:
         )
 
 
-def _build(network: Network, weights: Weights, cut: Cut) -> tuple[torch.nn.Module, Cut]:
+def _build(network: Network, weights: Weights, cut: Cut) -> torch.nn.Module:
     if network.name == "resnet50-gem" and cut.stride_in_1x1 is None:
         cut = replace(cut, stride_in_1x1=strides_in_1x1(weights.state, cut, network))
-    return build(network.name, weights.state, cut), cut
+    return build(network.name, weights.state, cut)
 
 
 def _project(

@@ -77,11 +77,10 @@ def photographs(count: int, size: Size) -> Pictures:
     """Parts of a photograph, near and far, plain and mirrored; always the same."""
     import matplotlib
 
-    photo: Picture | None = cv2.imread(
-        f"{matplotlib.get_data_path()}/{PHOTO}", cv2.IMREAD_COLOR_RGB
-    )
-    if photo is None:
-        raise ConfigError(f"matplotlib lacks {PHOTO}; install it again, or give --fit")
+    read = cv2.imread(f"{matplotlib.get_data_path()}/{PHOTO}")
+    if read is None:
+        raise ConfigError(f"matplotlib lacks {PHOTO}; install it again")
+    photo = np.asarray(read, np.uint8)[..., ::-1]
     chance = np.random.default_rng(0)
     return np.stack([_resize(_crop(photo, index, chance), size) for index in range(count)])
 

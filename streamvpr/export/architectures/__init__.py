@@ -8,6 +8,7 @@ from streamvpr.errors import ModelError
 from streamvpr.export.architectures.cosplace import build_cosplace
 from streamvpr.export.architectures.dinov2 import build_dinov2_gem
 from streamvpr.export.architectures.mixvpr import build_mixvpr
+from streamvpr.export.architectures.mobile import build_efficientnet_lite0, build_mobilenetv2
 from streamvpr.export.architectures.netvlad import build_netvlad
 from streamvpr.export.architectures.resnet import build_resnet50_gem
 from streamvpr.export.architectures.salad import build_dinov2_salad
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from streamvpr.export.architectures.building import Cut, State
 
 BUILDERS: dict[str, Callable[[State, Cut], nn.Module]] = {
+    "efficientnet-lite0-gem": build_efficientnet_lite0,
+    "mobilenetv2-gem": build_mobilenetv2,
     "resnet50-gem": build_resnet50_gem,
     "cosplace": build_cosplace,
     "eigenplaces": build_cosplace,

@@ -25,6 +25,22 @@ class GeM(nn.Module):
         return generalised_mean(features, self.p)
 
 
+class SplitGeM(nn.Module):
+    """Generalised means of the positive and the negative part: (N, C, h, w) to (N, 2 C).
+
+    For features of both signs in convolutional networks: each channel is two, one for what is above
+    zero and one for what is below, and nothing that the network says is cut off.
+    """
+
+    def __init__(self, p: float = POWER) -> None:
+        super().__init__()
+        self.p = nn.Parameter(torch.full((1,), p))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, h, w) to (N, 2 C)."""
+        return generalised_mean(torch.cat([features, -features], dim=1), self.p)
+
+
 class SignedGeM(nn.Module):
     """Generalised mean of values of both signs: (N, places, C) to (N, C).
 

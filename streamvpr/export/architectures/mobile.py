@@ -1,6 +1,7 @@
-"""The two backbones, as published, in plain torch: tables of stages and one module for both.
+"""MobileNetV2 and EfficientNet-Lite0: tables of stages, and one module for both.
 
-Shapes: (N, 3, H, W) float32 in, (N, C, h, w) float32 out, h and w about H / 32 and W / 32.
+Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018; Tan and Le,
+EfficientNet, ICML 2019, in its variant for small devices.
 """
 
 from __future__ import annotations
@@ -12,11 +13,18 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.nn import functional
 
+from streamvpr.errors import ConfigError, ModelError
+from streamvpr.export.architectures.building import Cut, State, load
+from streamvpr.export.architectures.pooling import GeM, SplitGeM
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HEAD_CHANNELS = 1280
 STEM_CHANNELS = 32
+STAGES = ("signed", "features", "head")
+"""What is pooled: both signs of the last block, its positive part, or what the 1x1 head makes of
+it. The last block is linear: half of what it says is negative, which the usual mean cuts off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +39,35 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Architecture:
-    """A published network: its stages, how it pads, and the names its checkpoint uses."""
+class Naming:
+    """How a family of checkpoints names the tensors."""
 
-    name: str
-    description: str
+    marker: str
+    """A key that only these have."""
+    renames: tuple[tuple[str, str], ...]
+    """Regular expressions that turn their keys into those of `Backbone`."""
+    unused: tuple[str, ...] = ()
+    """Beginnings of keys that a descriptor has no use for."""
+
+    def rename(self, key: str) -> str:
+        """A checkpoint's key in the words of `Backbone`."""
+        for pattern, replacement in self.renames:
+            key = re.sub(pattern, replacement, key)
+        return key
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A published network: its stages, how it pads, and the names its checkpoints use."""
+
     stages: tuple[Stage, ...]
     same_padding: bool
     """Pad as TensorFlow's SAME does (the odd pixel at the end), or by half a kernel all around."""
     norm_epsilon: float
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    renames: tuple[tuple[str, str], ...]
-    """Regular expressions that turn a checkpoint's keys into those of `Backbone`."""
-    unused: frozenset[str] = frozenset()
-    """The checkpoint's keys that a descriptor has no use for."""
+    namings: tuple[Naming, ...]
 
 
 EFFICIENTNET_LITE0 = Architecture(
-    name="efficientnet-lite0-gem",
-    description="EfficientNet-Lite0, trained on ImageNet",
     stages=(
         Stage(1, 16, 1, 1),
         Stage(6, 24, 2, 2),
@@ -62,29 +79,77 @@ EFFICIENTNET_LITE0 = Architecture(
     ),
     same_padding=True,
     norm_epsilon=1e-3,
-    mean=(127.0, 127.0, 127.0),
-    std=(128.0, 128.0, 128.0),
-    renames=(
-        (r"^_conv_stem\.", "stem.conv."),
-        (r"^_bn0\.", "stem.norm."),
-        (r"^_conv_head\.", "head.conv."),
-        (r"^_bn1\.", "head.norm."),
-        (r"^_blocks\.", "blocks."),
-        (r"\._expand_conv\.", ".expand.conv."),
-        (r"\._bn0\.", ".expand.norm."),
-        (r"\._depthwise_conv\.", ".depthwise.conv."),
-        (r"\._bn1\.", ".depthwise.norm."),
-        (r"\._project_conv\.", ".project.conv."),
-        (r"\._bn2\.", ".project.norm."),
+    namings=(
+        Naming(
+            marker="_conv_stem.weight",
+            renames=(
+                (r"^_conv_stem\.", "stem.conv."),
+                (r"^_bn0\.", "stem.norm."),
+                (r"^_conv_head\.", "head.conv."),
+                (r"^_bn1\.", "head.norm."),
+                (r"^_blocks\.", "blocks."),
+                (r"\._expand_conv\.", ".expand.conv."),
+                (r"\._bn0\.", ".expand.norm."),
+                (r"\._depthwise_conv\.", ".depthwise.conv."),
+                (r"\._bn1\.", ".depthwise.norm."),
+                (r"\._project_conv\.", ".project.conv."),
+                (r"\._bn2\.", ".project.norm."),
+            ),
+            unused=("_fc.",),
+        ),
     ),
-    unused=frozenset({"_fc.weight", "_fc.bias"}),
 )
 
 _LAST_BLOCK = 17
+_ENDS = (
+    (r"^features\.0\.0\.", "stem.conv."),
+    (r"^features\.0\.1\.", "stem.norm."),
+    (rf"^features\.{_LAST_BLOCK + 1}\.0\.", "head.conv."),
+    (rf"^features\.{_LAST_BLOCK + 1}\.1\.", "head.norm."),
+)
+_BLOCKS = tuple((rf"^features\.{i}\.", f"blocks.{i - 1}.") for i in range(2, _LAST_BLOCK + 1))
+
+TORCHVISION = Naming(
+    marker="features.1.conv.0.0.weight",
+    renames=(
+        *_ENDS,
+        (r"^features\.1\.conv\.0\.0\.", "blocks.0.depthwise.conv."),
+        (r"^features\.1\.conv\.0\.1\.", "blocks.0.depthwise.norm."),
+        (r"^features\.1\.conv\.1\.", "blocks.0.project.conv."),
+        (r"^features\.1\.conv\.2\.", "blocks.0.project.norm."),
+        *_BLOCKS,
+        (r"\.conv\.0\.0\.", ".expand.conv."),
+        (r"\.conv\.0\.1\.", ".expand.norm."),
+        (r"\.conv\.1\.0\.", ".depthwise.conv."),
+        (r"\.conv\.1\.1\.", ".depthwise.norm."),
+        (r"(blocks\.\d+)\.conv\.2\.", r"\1.project.conv."),
+        (r"(blocks\.\d+)\.conv\.3\.", r"\1.project.norm."),
+    ),
+    unused=("classifier.",),
+)
+"""torchvision's, since its blocks have their activation inside a unit."""
+
+FLAT = Naming(
+    marker="features.1.conv.3.weight",
+    renames=(
+        *_ENDS,
+        (r"^features\.1\.conv\.0\.", "blocks.0.depthwise.conv."),
+        (r"^features\.1\.conv\.1\.", "blocks.0.depthwise.norm."),
+        (r"^features\.1\.conv\.3\.", "blocks.0.project.conv."),
+        (r"^features\.1\.conv\.4\.", "blocks.0.project.norm."),
+        *_BLOCKS,
+        (r"\.conv\.0\.", ".expand.conv."),
+        (r"\.conv\.1\.", ".expand.norm."),
+        (r"\.conv\.3\.", ".depthwise.conv."),
+        (r"\.conv\.4\.", ".depthwise.norm."),
+        (r"\.conv\.6\.", ".project.conv."),
+        (r"\.conv\.7\.", ".project.norm."),
+    ),
+    unused=("classifier.",),
+)
+"""That of the first ports to torch, one list of layers a block."""
 
 MOBILENETV2 = Architecture(
-    name="mobilenetv2-gem",
-    description="MobileNetV2, trained on ImageNet",
     stages=(
         Stage(1, 16, 1, 1),
         Stage(6, 24, 2, 2),
@@ -96,28 +161,8 @@ MOBILENETV2 = Architecture(
     ),
     same_padding=False,
     norm_epsilon=1e-5,
-    mean=(123.675, 116.28, 103.53),
-    std=(58.395, 57.12, 57.375),
-    renames=(
-        (r"^features\.0\.0\.", "stem.conv."),
-        (r"^features\.0\.1\.", "stem.norm."),
-        (rf"^features\.{_LAST_BLOCK + 1}\.0\.", "head.conv."),
-        (rf"^features\.{_LAST_BLOCK + 1}\.1\.", "head.norm."),
-        (r"^features\.1\.conv\.0\.", "blocks.0.depthwise.conv."),
-        (r"^features\.1\.conv\.1\.", "blocks.0.depthwise.norm."),
-        (r"^features\.1\.conv\.3\.", "blocks.0.project.conv."),
-        (r"^features\.1\.conv\.4\.", "blocks.0.project.norm."),
-        *((rf"^features\.{i}\.", f"blocks.{i - 1}.") for i in range(2, _LAST_BLOCK + 1)),
-        (r"\.conv\.0\.", ".expand.conv."),
-        (r"\.conv\.1\.", ".expand.norm."),
-        (r"\.conv\.3\.", ".depthwise.conv."),
-        (r"\.conv\.4\.", ".depthwise.norm."),
-        (r"\.conv\.6\.", ".project.conv."),
-        (r"\.conv\.7\.", ".project.norm."),
-    ),
+    namings=(TORCHVISION, FLAT),
 )
-
-ARCHITECTURES = {each.name: each for each in (EFFICIENTNET_LITE0, MOBILENETV2)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +177,10 @@ class ConvShape:
     activated: bool = True
 
 
-class ConvUnit(nn.Module):  # type: ignore[misc]  # torch is not typed here
+class ConvUnit(nn.Module):
     """Padding, convolution, batch normalisation and, unless the unit is linear, ReLU6."""
 
     def __init__(self, architecture: Architecture, shape: ConvShape) -> None:
-        """Make the unit with untrained weights."""
         super().__init__()
         self.same_padding = architecture.same_padding
         self.activated = shape.activated
@@ -165,11 +209,10 @@ class ConvUnit(nn.Module):  # type: ignore[misc]  # torch is not typed here
         return functional.relu6(x) if self.activated else x
 
 
-class Block(nn.Module):  # type: ignore[misc]  # torch is not typed here
+class Block(nn.Module):
     """An inverted residual: widen (if at all), filter each channel, narrow, add the input."""
 
     def __init__(self, architecture: Architecture, stage: Stage, inputs: int, stride: int) -> None:
-        """Make the block with untrained weights."""
         super().__init__()
         wide = inputs * stage.expansion
         self.expand = None
@@ -194,11 +237,10 @@ class Block(nn.Module):  # type: ignore[misc]  # torch is not typed here
         return x + y if self.residual else y
 
 
-class Backbone(nn.Module):  # type: ignore[misc]  # torch is not typed here
+class Backbone(nn.Module):
     """Stem, blocks and, unless it is left out, the 1x1 head."""
 
     def __init__(self, architecture: Architecture) -> None:
-        """Make the network with untrained weights."""
         super().__init__()
         self.stem = ConvUnit(architecture, ConvShape(3, STEM_CHANNELS, 3, 2))
         blocks, channels = [], STEM_CHANNELS
@@ -231,20 +273,45 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def load_backbone(architecture: Architecture, state: dict[str, Tensor]) -> Backbone:
-    """The backbone with these weights; any missing or unknown key is an error."""
-    missing = architecture.unused - state.keys()
-    if missing:
-        raise ValueError(f"the checkpoint lacks {sorted(missing)}")
+class MobileGeM(nn.Module):
+    """A backbone and the generalised mean of what it says: (N, 3, H, W) to (N, D)."""
+
+    def __init__(self, backbone: Backbone, gem: nn.Module) -> None:
+        super().__init__()
+        self.backbone, self.gem = backbone, gem
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised pictures (N, 3, H, W) to (N, D)."""
+        return self.gem(self.backbone(images))
+
+
+def build_efficientnet_lite0(state: State, cut: Cut) -> MobileGeM:
+    """EfficientNet-Lite0 with GeM. Raises ModelError, ConfigError."""
+    return build_mobile(EFFICIENTNET_LITE0, state, cut)
+
+
+def build_mobilenetv2(state: State, cut: Cut) -> MobileGeM:
+    """MobileNetV2 with GeM. Raises ModelError, ConfigError."""
+    return build_mobile(MOBILENETV2, state, cut)
+
+
+def build_mobile(architecture: Architecture, state: State, cut: Cut) -> MobileGeM:
+    """The network with its weights, pooled as `cut.stage` says."""
+    stage = cut.stage or STAGES[0]
+    if stage not in STAGES:
+        raise ConfigError(f"--stage {stage}: this network has {', '.join(STAGES)}")
     backbone = Backbone(architecture)
-    kept = {key: value for key, value in state.items() if key not in architecture.unused}
-    backbone.load_state_dict({rename(architecture, k): v for k, v in kept.items()}, strict=True)
-    backbone.eval().requires_grad_(False)
-    return backbone
+    naming = _find_naming(architecture, state)
+    kept = {key: value for key, value in state.items() if not key.startswith(naming.unused)}
+    load(backbone, {naming.rename(key): value for key, value in kept.items()})
+    if stage != "head":
+        backbone.head = None
+    return MobileGeM(backbone, SplitGeM() if stage == "signed" else GeM())
 
 
-def rename(architecture: Architecture, key: str) -> str:
-    """A checkpoint's key in the words of `Backbone`."""
-    for pattern, replacement in architecture.renames:
-        key = re.sub(pattern, replacement, key)
-    return key
+def _find_naming(architecture: Architecture, state: State) -> Naming:
+    for naming in architecture.namings:
+        if naming.marker in state:
+            return naming
+    markers = " or ".join(naming.marker for naming in architecture.namings)
+    raise ModelError(f"the weights lack {markers}; are they of this network?")
