@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 from onnx import TensorProto, helper, numpy_helper
-from onnx_ir.passes.common import TopologicalSortPass
+from onnx_ir.passes.common import RemoveUnusedNodesPass, TopologicalSortPass
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
 from streamvpr.export.graph import finish
@@ -30,7 +30,9 @@ def halve(model: onnx.ModelProto) -> onnx.ModelProto:
         op_block_list=[*DEFAULT_OP_BLOCK_LIST, *KEPT],
         node_block_list=_ends(model),
     )
+    _keep_what_was_wide(converted.graph)
     ordered = ir.serde.deserialize_model(converted)
+    RemoveUnusedNodesPass()(ordered)
     TopologicalSortPass()(ordered)  # the conversion puts some of its nodes in the wrong place
     return finish(ir.serde.serialize_model(ordered))
 
@@ -54,6 +56,23 @@ def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     del graph.node[:]
     graph.node.extend(nodes)
     return finish(halved)
+
+
+def _keep_what_was_wide(graph: onnx.GraphProto) -> None:
+    """Undo the way from float32 through float16 to float32 between two nodes that are kept.
+
+    The conversion makes it, and a power of more than 65504 does not survive it.
+    """
+    casts = {node.output[0]: node for node in graph.node if node.op_type == "Cast"}
+    for widening in casts.values():
+        narrowing = casts.get(widening.input[0])
+        if narrowing is not None and _target(narrowing) == TensorProto.FLOAT16:
+            widening.input[0] = narrowing.input[0]
+
+
+def _target(cast: onnx.NodeProto) -> int:
+    """The type that a Cast node makes."""
+    return int(helper.get_node_attr_value(cast, "to"))
 
 
 def _in_half(weights: NDArray[np.float32]) -> NDArray[np.float16]:

@@ -25,6 +25,8 @@ WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Keys under which training programs keep the weights, beside the state of the training."""
 PREFIX = "module."
 """What torch's data-parallel training puts before each name."""
+BROKEN = (OSError, RuntimeError, ValueError, EOFError, LookupError, struct.error)
+"""What torch raises of a file that is none of its own, or only the beginning of one."""
 DOWNLOAD_SECONDS = 30.0
 """Without a byte for so long a download has failed."""
 
@@ -100,7 +102,7 @@ def _read_pickle(path: Path) -> Any:
             f"--weights {path} is no checkpoint, or holds more than tensors, which could run "
             "code; save its state_dict() alone"
         ) from error
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, struct.error) as error:
+    except BROKEN as error:
         reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise ModelError(f"--weights {path} is no whole checkpoint: {reason[0]}") from error
 
