@@ -165,10 +165,15 @@ class _Kit:
     def __init__(self, options: RecognitionOptions) -> None:
         self._options = options
         self._embedder: Embedder = open_embedder(
-            options.model, device=options.device, threads=options.threads
+            options.model,
+            device=options.device,
+            threads=options.threads,
+            batch_size=options.batch_size,
         )
         card = self._embedder.card
-        logger.info("model %s on %s", card.name, self._embedder.device)
+        note = self._embedder.note
+        why = f" (not on cuda: {note})" if note else ""
+        logger.info("model %s on %s%s", card.name, self._embedder.device, why)
         self._sim_threshold = _sim_threshold(options, card)
 
     def recognizer(self, exclusion: Exclusion | None) -> Recognizer:
@@ -252,7 +257,9 @@ def _sim_threshold(options: RecognitionOptions, card: ModelCard) -> float:
     remedy = "`streamvpr calibrate` proposes one from your own video"
     if options.verify_geom:
         if threshold.value is None:
-            logger.warning("no threshold on the card of %s: geometry decides; %s", card.name, remedy)
+            logger.warning(
+                "no threshold on the card of %s: geometry decides; %s", card.name, remedy
+            )
         return NO_THRESHOLD if threshold.value is None else threshold.value
     if threshold.without_geometry is None:
         raise ConfigError(

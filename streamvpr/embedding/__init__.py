@@ -2,13 +2,17 @@
 
 from streamvpr.embedding.card import InputSpec, ModelCard, Threshold
 from streamvpr.embedding.catalog import find_model, list_models
-from streamvpr.embedding.embedder import Embedder, open_embedder
+from streamvpr.embedding.embedder import Embedder
+from streamvpr.embedding.opening import build_engines, open_embedder
+from streamvpr.embedding.runtime import available_devices
 
 __all__ = [
     "Embedder",
     "InputSpec",
     "ModelCard",
     "Threshold",
+    "available_devices",
+    "build_engines",
     "find_model",
     "list_models",
     "open_embedder",
