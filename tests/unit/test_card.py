@@ -122,7 +122,6 @@ class TestReadCard:
         with pytest.raises(ModelError, match="1 or more"):
             read_card(model)
 
-
     @pytest.mark.parametrize("key", ["dimension = 8", "width = 32", "height = 24"])
     def test_sizes_that_no_machine_holds_are_refused(self, tmp_path: Path, key: str) -> None:
         model = write_model(tmp_path)
