@@ -5,8 +5,10 @@ from streamvpr.embedding.catalog import find_model, list_models
 from streamvpr.embedding.embedder import Embedder
 from streamvpr.embedding.opening import build_engines, open_embedder
 from streamvpr.embedding.runtime import available_devices
+from streamvpr.embedding.survey import DeviceState, survey_devices
 
 __all__ = [
+    "DeviceState",
     "Embedder",
     "InputSpec",
     "ModelCard",
@@ -16,4 +18,5 @@ __all__ = [
     "find_model",
     "list_models",
     "open_embedder",
+    "survey_devices",
 ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from streamvpr.embedding.elf import needed_libraries
 from streamvpr.embedding.gpu import find_gpu
 from streamvpr.embedding.quiet import without_prints
-from streamvpr.embedding.runtime import PROVIDERS, first_line
+from streamvpr.embedding.runtime import PROVIDERS, FellBack, first_line
 from streamvpr.errors import ModelError
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ OWN = {
     "cuda": "libonnxruntime_providers_cuda.so",
     "tensorrt": "libonnxruntime_providers_tensorrt.so",
 }
+# What both of them find each other by.
+SHARED = "libonnxruntime_providers_shared.so"
 TENSORRT = ("libnvinfer", "libnvonnxparser")
 NVIDIA = ("libcu", "libnvrtc", *TENSORRT)
 
@@ -110,12 +112,34 @@ def remedy(missing: list[str], cuda: str = "13") -> str:
 
 
 def explain(runtime: ModuleType, device: str, error: ModelError) -> ModelError:
-    """The error of an opening that failed, with what is missing where that is known."""
+    """The error of a session that did not open on a GPU, with the reason where that is known."""
+    folder = folder_of(runtime)
+    reason = load_error(folder / "capi" / OWN[device], folder / "capi" / SHARED)
+    if reason:
+        return ModelError(
+            f"device {device} does not run here: {reason}; pip install 'streamvpr[gpu]' brings "
+            "libraries that fit together, or use --device cpu"
+        )
+    if not isinstance(error, FellBack):
+        return ModelError(f"device {device} does not run here: {error}; or use --device cpu")
+    cuda = version_of(required_libraries(folder, device), "libcudart")
+    return ModelError(
+        f"device {device} does not run here, though all its libraries load: the driver or the GPU "
+        f"may be too old for CUDA {cuda}; update the driver, or use --device cpu"
+    )
+
+
+def load_error(provider: Path, shared: Path) -> str:
+    """Why ONNX Runtime's library for a device does not load; empty where it does.
+
+    ONNX Runtime has that reason and writes it to its log only.
+    """
     try:
-        require(runtime, device)
-    except ModelError as better:
-        return better
-    return ModelError(f"device {device} does not run here: {first_line(error)}")
+        ctypes.CDLL(str(shared), mode=ctypes.RTLD_GLOBAL)
+        ctypes.CDLL(str(provider))
+    except OSError as error:
+        return first_line(error)
+    return ""
 
 
 def _loads(name: str) -> bool:

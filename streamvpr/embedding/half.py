@@ -53,9 +53,11 @@ def prefer_half(
 
     Raises ModelError where `full` or `reference` does not open.
     """
+    # First, so that a model that is wrong everywhere is not said to be so in half precision.
+    known = reference()
     try:
         candidate = half()
-        found = similarity(candidate, reference())
+        found = similarity(candidate, known)
     except ModelError as error:
         logger.warning("half precision of %s does not run, taking single: %s", name, error)
         return full()

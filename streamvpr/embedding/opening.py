@@ -10,18 +10,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from streamvpr.embedding import engines
-from streamvpr.embedding.batching import BoundRunner, PlainRunner, bucket_sizes
 from streamvpr.embedding.card import card_path, check_file, file_sha256, read_card
 from streamvpr.embedding.catalog import find_model
 from streamvpr.embedding.cores import usable_cores
 from streamvpr.embedding.devices import explain, folder_of, require, required_libraries
 from streamvpr.embedding.embedder import Embedder
+from streamvpr.embedding.engines import EngineKey
 from streamvpr.embedding.gpu import find_gpu, has_driver
 from streamvpr.embedding.half import half_sibling, prefer_half
-from streamvpr.embedding.preprocess import pixel_form
+from streamvpr.embedding.plan import make_plan
 from streamvpr.embedding.proof import prove
 from streamvpr.embedding.runtime import load_runtime, open_plain, open_session
-from streamvpr.embedding.signature import output_of, read_signature
 from streamvpr.embedding.sketch import missing_card
 from streamvpr.errors import ModelError
 
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from streamvpr.embedding.batching import Runner
     from streamvpr.embedding.card import ModelCard
+    from streamvpr.embedding.plan import Plan
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +79,15 @@ def build_engines(models: Iterable[str], *, batch_size: int = BATCH_SIZE) -> dic
     return built
 
 
+def has_engine(model: str | None = None, *, batch_size: int = BATCH_SIZE) -> bool:
+    """Whether TensorRT's engine of a model is there, so that opening it takes no minutes.
+
+    Raises ModelError and ConfigError.
+    """
+    opener = _Opener(load_runtime(), 1, batch_size)
+    return any(opener.engine_folder(find_model(model)).glob("*.engine"))
+
+
 @dataclass(frozen=True, slots=True)
 class _Opener:
     """What all tries to open a model have in common."""
@@ -101,92 +109,90 @@ class _Opener:
             except ModelError as error:
                 why = str(error)
         embedder = self.open(path, "cpu")
-        embedder.note = why
+        embedder.note = why.removeprefix("device cuda: ")
         return embedder
 
     def open(self, path: Path, device: str) -> Embedder:
         """On the device, in half precision where that is right there."""
-        card = self._card(path)
         if device == "cpu":
-            return self._open(path, card, "cpu", half=False)
+            return self._on_cpu(path)
         require(self.runtime, device)
-        full = partial(self._open, path, card, device, half=False)
+        card = self._card(path)
+        full = partial(self._on_gpu, path, device, half=False)
         half = self._half(path, card, device)
         if half is None:
             return full()
-        reference = partial(self._open, path, card, "cpu", half=False)
-        return prefer_half(card.name, half, full, reference)
+        return prefer_half(card.name, half, full, partial(self._on_cpu, path))
+
+    def engine_folder(self, path: Path) -> Path:
+        """Where TensorRT's engine is kept that is tried first."""
+        card = self._card(path)
+        plan = self._plan(open_plain(self.runtime, path), path, card)
+        return engines.engines_folder() / self._engine_key(path, card, plan, half=card.half).short
 
     def _half(self, path: Path, card: ModelCard, device: str) -> partial[Embedder] | None:
         """How to open the model in half precision on a GPU: a file of its own, or TensorRT's."""
-        sibling = half_sibling(path, card)
+        sibling = half_sibling(path, card) if card.half else None
         if sibling is not None:
-            return partial(self._open, sibling, self._card(sibling), device, half=card.half)
+            return partial(self._on_gpu, sibling, device, half=True)
         if device == "tensorrt" and card.half:
-            return partial(self._open, path, card, device, half=True)
+            return partial(self._on_gpu, path, device, half=True)
         return None
+
+    def _on_cpu(self, path: Path) -> Embedder:
+        card = self._card(path)
+        session = open_session(self.runtime, path, "cpu", threads=self.threads)
+        plan = self._plan(session, path, card)
+        embedder = Embedder(plan.runner(self.runtime, session, "cpu"), card, "cpu")
+        prove(embedder)
+        return embedder
+
+    def _on_gpu(self, path: Path, device: str, *, half: bool) -> Embedder:
+        """Raises ModelError for what is wrong with the file before the GPU is tried at all."""
+        card = self._card(path)
+        plan = self._plan(open_plain(self.runtime, path), path, card)
+        with contextlib.ExitStack() as stack:
+            options = None
+            if device == "tensorrt":
+                key = self._engine_key(path, card, plan, half=half)
+                folder = engines.engines_folder() / key.short
+                options = engines.engine_options(key, plan.signature, folder)
+                stack.enter_context(engines.building(card.name, folder))
+            session = self._session(path, device, options)
+            embedder = Embedder(plan.runner(self.runtime, session, device), card, device)
+            prove(embedder)
+        return embedder
+
+    def _session(self, path: Path, device: str, options: dict[str, str] | None) -> Any:
+        try:
+            return open_session(
+                self.runtime, path, device, threads=self.threads, engine_options=options
+            )
+        except ModelError as error:
+            raise explain(self.runtime, device, error) from error
 
     def _card(self, path: Path) -> ModelCard:
         card = read_card(path)
         check_file(path, card)
         return card
 
-    def _open(self, path: Path, card: ModelCard, device: str, *, half: bool) -> Embedder:
-        try:
-            return self._prove(path, card, device, half=half)
-        except ModelError as error:
-            if device == "cpu":
-                raise
-            raise explain(self.runtime, device, error) from error
+    def _plan(self, session: Any, path: Path, card: ModelCard) -> Plan:
+        return make_plan(session, path, card, self.batch_size)
 
-    def _prove(self, path: Path, card: ModelCard, device: str, *, half: bool) -> Embedder:
-        with contextlib.ExitStack() as stack:
-            options = None
-            if device == "tensorrt":
-                options, folder = self._engines(path, card, half=half)
-                stack.enter_context(engines.building(card.name, folder))
-            session = open_session(
-                self.runtime, path, device, threads=self.threads, engine_options=options
-            )
-            embedder = Embedder(self._runner(session, path, card, device), card, device)
-            prove(embedder)
-        return embedder
-
-    def _runner(self, session: Any, path: Path, card: ModelCard, device: str) -> Runner:
-        signature = read_signature(session, path)
-        output = output_of(signature, card.output, path)
-        form = pixel_form(signature, card.input, path)
-        if device == "cpu" and signature.batch is None:
-            return PlainRunner(session, signature.input, output, form)
-        return BoundRunner(
-            self.runtime,
-            session,
-            signature.input,
-            output,
-            form,
-            sizes=[signature.batch] if signature.batch else bucket_sizes(self.batch_size),
-            device="cpu" if device == "cpu" else "cuda",
-        )
-
-    def _engines(self, path: Path, card: ModelCard, *, half: bool) -> tuple[dict[str, str], Path]:
-        """Options of TensorRT's provider for a model, and where its engines are kept."""
-        signature = read_signature(open_plain(self.runtime, path), path)
-        form = pixel_form(signature, card.input, path)
+    def _engine_key(self, path: Path, card: ModelCard, plan: Plan, *, half: bool) -> EngineKey:
         libraries = required_libraries(folder_of(self.runtime), "tensorrt")
         nvinfer = next((name for name in libraries if name.startswith("libnvinfer")), "")
         gpu = find_gpu()
-        key = engines.EngineKey(
+        return EngineKey(
             model_sha256=card.sha256 or file_sha256(path),
             half=half,
-            shape=form.shape,
-            batches=(signature.batch,) if signature.batch else bucket_sizes(self.batch_size),
+            shape=plan.form.shape,
+            batches=plan.sizes,
             runtime=self.runtime.__version__,
             tensorrt=engines.tensorrt_version(nvinfer),
             gpu=gpu.name,
             capability=gpu.capability,
         )
-        folder = engines.engines_folder() / key.short
-        return engines.engine_options(key, signature, folder), folder
 
     def _cuda_obstacle(self) -> str:
         """Why `auto` need not try CUDA; empty where only trying tells."""

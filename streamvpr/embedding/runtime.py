@@ -34,6 +34,10 @@ PREAMBLES = (
 LONGEST_REASON = 300
 
 
+class FellBack(ModelError):
+    """ONNX Runtime took another device than the one asked for, and says nothing of the reason."""
+
+
 def load_runtime() -> ModuleType:
     """ONNX Runtime, silenced. Raises ConfigError where it is not installed or does not load."""
     try:
@@ -66,8 +70,8 @@ def open_session(
 ) -> Any:
     """A session of the ONNX file on a device; `threads` are the CPU's, 1 or more.
 
-    `engine_options` are TensorRT's. Raises ModelError, also where ONNX Runtime took another device
-    than the one asked for, which it does without a word.
+    `engine_options` are TensorRT's. Raises ModelError, and FellBack where ONNX Runtime took another
+    device than the one asked for, which it does without a word.
     """
     options = _session_options(runtime, threads)
     providers = _providers(device, engine_options or {})
@@ -78,10 +82,7 @@ def open_session(
         raise ModelError(_load_error(path, device, error)) from error
     took = session.get_providers()[0]
     if took != PROVIDERS[device]:
-        raise ModelError(
-            f"device {device} does not work here: ONNX Runtime fell back to {took}; "
-            "`streamvpr doctor` says more, --device cpu works"
-        )
+        raise FellBack(f"device {device} does not work here: ONNX Runtime fell back to {took}")
     return session
 
 

@@ -166,7 +166,9 @@ class TestWithoutACard:
         assert str(model.with_suffix(".toml")) in str(caught.value)
 
     def test_what_it_does_not_say_is_named(self, make_model: Make) -> None:
-        with pytest.raises(ModelError, match=r"then check licence, source, input\.mean, input\.std"):
+        with pytest.raises(
+            ModelError, match=r"then check licence, source, input\.mean, input\.std"
+        ):
             open_embedder(str(make_model(None, dtype="float32", layout="nchw")))
 
 
