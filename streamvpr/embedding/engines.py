@@ -6,14 +6,14 @@ import ctypes
 import hashlib
 import logging
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import platformdirs
 
-from streamvpr.embedding.ticker import in_words, ticking
+from streamvpr.embedding.ticker import in_words, patiently
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable
     from pathlib import Path
 
     from streamvpr.embedding.signature import Signature
@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 # ONNX Runtime reads shapes as input:1x2x3,other:1x2x3.
 SEPARATORS = ":,"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,11 @@ def engine_options(key: EngineKey, signature: Signature, folder: Path) -> dict[s
     return options
 
 
-def building(name: str, folder: Path) -> AbstractContextManager[None]:
-    """Say every 30 s that the engine of the model `name` is still being built."""
+def build(name: str, folder: Path, work: Callable[[], T]) -> T:
+    """The result of `work`, in which the engine of the model `name` is built where it is not kept.
+
+    Says every 30 s that it is being built. Raises what `work` raises.
+    """
 
     def say(seconds: float) -> None:
         logger.info(
@@ -88,7 +93,7 @@ def building(name: str, folder: Path) -> AbstractContextManager[None]:
             *(name, in_words(seconds), folder),
         )
 
-    return ticking(say)
+    return patiently(work, say)
 
 
 def _make(folder: Path) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from streamvpr.embedding.card import card_path, read_card
+import msgspec
+
+from streamvpr.embedding.card import Threshold, card_path, read_card
 from streamvpr.embedding.proof import similarity
 from streamvpr.errors import ModelError
 
@@ -41,6 +43,15 @@ def half_sibling(model: Path, card: ModelCard) -> Path | None:
     sides = (card.input.width, card.input.height)
     fits = same and (other.input.width, other.input.height) == sides
     return sibling if fits and other.precision == "fp16" else None
+
+
+def inherit(half: ModelCard, full: ModelCard) -> ModelCard:
+    """The card of the half-precision file with the thresholds of the file that was named.
+
+    The weights are the same, so the similarities are; whoever calibrated one has calibrated both.
+    """
+    known = full.threshold if full.threshold != Threshold() else half.threshold
+    return msgspec.structs.replace(half, threshold=known)
 
 
 def prefer_half(

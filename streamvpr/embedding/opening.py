@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from streamvpr.embedding.devices import explain, folder_of, require, required_li
 from streamvpr.embedding.embedder import Embedder
 from streamvpr.embedding.engines import EngineKey
 from streamvpr.embedding.gpu import find_gpu, has_driver
-from streamvpr.embedding.half import half_sibling, prefer_half
+from streamvpr.embedding.half import half_sibling, inherit, prefer_half
 from streamvpr.embedding.plan import make_plan
 from streamvpr.embedding.proof import prove
 from streamvpr.embedding.runtime import load_runtime, open_plain, open_session
@@ -122,7 +121,9 @@ class _Opener:
         half = self._half(path, card, device)
         if half is None:
             return full()
-        return prefer_half(card.name, half, full, partial(self._on_cpu, path))
+        chosen = prefer_half(card.name, half, full, partial(self._on_cpu, path))
+        chosen.card = inherit(chosen.card, card)
+        return chosen
 
     def engine_folder(self, path: Path) -> Path:
         """Where TensorRT's engine is kept that is tried first."""
@@ -151,16 +152,20 @@ class _Opener:
         """Raises ModelError for what is wrong with the file before the GPU is tried at all."""
         card = self._card(path)
         plan = self._plan(open_plain(self.runtime, path), path, card)
-        with contextlib.ExitStack() as stack:
-            options = None
-            if device == "tensorrt":
-                key = self._engine_key(path, card, plan, half=half)
-                folder = engines.engines_folder() / key.short
-                options = engines.engine_options(key, plan.signature, folder)
-                stack.enter_context(engines.building(card.name, folder))
-            session = self._session(path, device, options)
-            embedder = Embedder(plan.runner(self.runtime, session, device), card, device)
-            prove(embedder)
+        if device != "tensorrt":
+            return self._proved(path, card, plan, device, None)
+        key = self._engine_key(path, card, plan, half=half)
+        folder = engines.engines_folder() / key.short
+        options = engines.engine_options(key, plan.signature, folder)
+        work = partial(self._proved, path, card, plan, device, options)
+        return engines.build(card.name, folder, work)
+
+    def _proved(
+        self, path: Path, card: ModelCard, plan: Plan, device: str, options: dict[str, str] | None
+    ) -> Embedder:
+        session = self._session(path, device, options)
+        embedder = Embedder(plan.runner(self.runtime, session, device), card, device)
+        prove(embedder)
         return embedder
 
     def _session(self, path: Path, device: str, options: dict[str, str] | None) -> Any:

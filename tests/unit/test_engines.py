@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +16,14 @@ import pytest
 
 from streamvpr.embedding.engines import (
     EngineKey,
-    building,
+    build,
     engine_options,
     engines_folder,
     tensorrt_version,
 )
 from streamvpr.embedding.signature import Signature
-from streamvpr.embedding.ticker import EVERY, in_words, tick, ticking
+from streamvpr.embedding.ticker import EVERY, in_words, patiently, tick
+from streamvpr.errors import ModelError
 
 KEY = EngineKey("ab", True, (32, 48, 3), (1, 2, 4), "1.31.1", "101600", "Orin", "8.7")
 FREE = Signature("pixels", (None, 32, 48, 3), "uint8", {"y": 8})
@@ -93,9 +98,33 @@ class TestTicker:
 
     def test_what_is_quick_is_not_spoken_of(self) -> None:
         said: list[float] = []
-        with ticking(said.append):
-            pass
+        assert patiently(lambda: 7, said.append) == 7
         assert said == []
+
+    def test_what_fails_raises_where_it_is_waited_for(self) -> None:
+        def fail() -> None:
+            raise ModelError("it is broken")
+
+        with pytest.raises(ModelError, match="it is broken"):
+            patiently(fail, lambda _: None)
+
+    def test_an_interrupt_does_not_wait_for_the_work(self) -> None:
+        """In a process of its own, whose work would take a minute."""
+        code = (
+            "import time; from streamvpr.embedding.ticker import patiently\n"
+            "print('begun', flush=True); patiently(lambda: time.sleep(60), print)"
+        )
+        began = time.monotonic()
+        with subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"begun\n"
+            time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=20)
+        assert b"KeyboardInterrupt" in errors
+        assert time.monotonic() - began < 20
 
     @pytest.mark.parametrize(
         ("seconds", "words"), [(30.2, "30 s"), (90, "90 s"), (120, "2 min"), (199, "3 min")]
@@ -106,9 +135,11 @@ class TestTicker:
     def test_the_line_names_the_model_and_the_folder(
         self, monkeypatch: pytest.MonkeyPatch, logged: Any
     ) -> None:
-        monkeypatch.setattr("streamvpr.embedding.engines.ticking", lambda say: say(180.0))
+        monkeypatch.setattr(
+            "streamvpr.embedding.engines.patiently", lambda work, say: say(180.0) or work()
+        )
         logging.getLogger("streamvpr").setLevel(logging.INFO)
-        building("resnet50-gem", Path("/cache/ab"))
+        assert build("resnet50-gem", Path("/cache/ab"), lambda: 7) == 7
         (line,) = logged.messages(logging.INFO)
         assert line == (
             "building the TensorRT engine of resnet50-gem, 3 min so far; up to 10 min on a Jetson "

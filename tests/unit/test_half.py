@@ -9,7 +9,7 @@ import pytest
 
 from streamvpr.embedding import open_embedder
 from streamvpr.embedding.card import read_card
-from streamvpr.embedding.half import half_sibling, prefer_half
+from streamvpr.embedding.half import half_sibling, inherit, prefer_half
 from streamvpr.errors import ModelError
 
 if TYPE_CHECKING:
@@ -68,6 +68,19 @@ class TestSibling:
         model = make_model(WEIGHTS)
         make_model(HALF, name="made-fp16")
         assert open_embedder(str(model), device="cpu").card.name == "made"
+
+
+@pytest.mark.parametrize(
+    ("half", "full", "found"),
+    [("", "", None), ("0.6", "", 0.6), ("", "0.7", 0.7), ("0.6", "0.7", 0.7)],
+)
+def test_whose_threshold_counts(
+    make_model: Make, half: str, full: str, found: float | None
+) -> None:
+    def card(name: str, value: str) -> Any:
+        return read_card(make_model(f"threshold.value = {value}" if value else "", name=name))
+
+    assert inherit(card("half", half), card("full", full)).threshold.value == found
 
 
 class TestPreference:

@@ -89,6 +89,11 @@ class TestCuda:
         assert open_embedder(str(model), device="cuda").card.name == "made-fp16"
         assert "half precision (cosine" in "".join(logged.messages(logging.INFO))
 
+    def test_thresholds_are_those_of_the_model_that_was_named(self, make_model: Make) -> None:
+        model = make_model(f"threshold.value = 0.7\n{WEIGHTS}")
+        make_model(HALF, name="made-fp16")
+        assert open_embedder(str(model), device="cuda").card.threshold.value == 0.7
+
     def test_not_where_the_card_forbids_it(self, make_model: Make) -> None:
         model = make_model(f"half = false\n{WEIGHTS}")
         make_model(HALF, name="made-fp16")
@@ -121,8 +126,8 @@ class TestTensorrt:
         self, make_model: Make, machine: Machine, logged: Any
     ) -> None:
         open_embedder(str(make_model()), device="tensorrt", batch_size=4)
-        (device, options), (other, _) = machine.options
-        assert (device, other) == ("tensorrt", "cpu")
+        (reference, _), (device, options) = machine.options
+        assert (reference, device) == ("cpu", "tensorrt")
         assert options["trt_fp16_enable"] == "1"
         assert options["trt_profile_max_shapes"] == "pixels:4x32x32x3"
         assert "half precision (cosine" in "".join(logged.messages(logging.INFO))
@@ -158,7 +163,7 @@ class TestTensorrt:
         model = str(make_model())
         assert not has_engine(model)
         open_embedder(model, device="tensorrt")
-        _, options = machine.options[0]
+        _, options = machine.options[1]
         (Path(options["trt_engine_cache_path"]) / "a.engine").touch()
         assert has_engine(model)
 
