@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from streamvpr.embedding.card import LONGEST_SIDE
 from streamvpr.errors import ModelError
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ def read_signature(session: Any, path: Path) -> Signature:
         dtype=TYPES[taken.type],
         outputs={out.name: _dimension(out.shape) for out in session.get_outputs()},
     )
+    if max(size or 0 for size in shape) > LONGEST_SIDE:
+        raise ModelError(f"the model {path} takes {found}; at most {LONGEST_SIDE} a side are read")
     if not found.takes_colour or 0 in shape:
         raise ModelError(
             f"the model {path} takes {found}, and colour pictures have 3 channels at axis 1 or 3; "

@@ -259,6 +259,14 @@ class TestBrokenFiles:
             open_embedder(str(model), device="cpu")
         assert str(model) in str(caught.value)
 
+    @pytest.mark.parametrize("card", ["", None], ids=["card", "no card"])
+    @pytest.mark.parametrize("graph", [{"batch": 10**7}, {"height": 10**6, "dimension": "d"}])
+    def test_more_than_a_machine_holds(
+        self, make_model: Make, graph: dict[str, Any], card: str | None
+    ) -> None:
+        with pytest.raises(ModelError, match="4096"):
+            open_embedder(str(make_model(card, **graph)), device="cpu")
+
     def test_two_inputs(self, make_model: Make) -> None:
         model = make_model()
         graph = onnx.load(model)
