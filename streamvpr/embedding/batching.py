@@ -122,7 +122,10 @@ class _Bucket:
         """(N, ...) of N pictures, N at most `size`, in memory of its own."""
         self._form.write(images, self._host)
         self._input.update_inplace(self._host)
+        # Copies and the session's kernels are on different streams of a GPU; no-ops on the CPU.
+        self._binding.synchronize_inputs()
         self._session.run_with_iobinding(self._binding)
+        self._binding.synchronize_outputs()
         # On the CPU numpy() is a view of the buffer that the next run writes to.
         return np.array(self._output.numpy()[: len(images)])
 

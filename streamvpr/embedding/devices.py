@@ -49,26 +49,36 @@ def require(runtime: ModuleType, device: str) -> None:
         find_gpu()
     except ModelError as error:
         raise ModelError(f"device {device}: {error}") from error
-    preload(runtime)
+    preload(runtime, device)
     required = required_libraries(folder_of(runtime), device)
     missing = missing_libraries(required)
     if missing:
         raise ModelError(f"device {device}: {remedy(missing, version_of(required, 'libcudart'))}")
 
 
-def preload(runtime: ModuleType) -> None:
+def preload(runtime: ModuleType, device: str) -> None:
     """Load the libraries of the pip packages of NVIDIA, which no loader path names.
 
     Where one is missing, nothing is said: `missing_libraries` finds it.
     """
     with without_prints(), contextlib.suppress(Exception):  # a helper of onnxruntime, at its best
         runtime.preload_dlls()
+    if device != "tensorrt":
+        return
+    for path in _tensorrt_files():
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+
+
+def _tensorrt_files() -> list[Path]:
+    """TensorRT's libraries in the packages tensorrt-cu12-libs, tensorrt-cu13-libs, in their order.
+
+    Without the one that holds the builder's kernels (gigabytes), which is loaded where it builds.
+    """
     spec = importlib.util.find_spec("tensorrt_libs")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        for path in sorted(Path(folder).glob("libnv*.so.*")):
-            if path.name.startswith(TENSORRT):
-                with contextlib.suppress(OSError):
-                    ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+    folders = (spec.submodule_search_locations or []) if spec else []
+    names = (f"{name}.so.*" for name in ("libnvinfer", "libnvinfer_plugin", "libnvonnxparser"))
+    return [path for name in names for folder in folders for path in Path(folder).glob(name)]
 
 
 def folder_of(runtime: ModuleType) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from streamvpr.embedding.quiet import without_log
@@ -38,6 +39,7 @@ class FellBack(ModelError):
     """ONNX Runtime took another device than the one asked for, and says nothing of the reason."""
 
 
+@cache
 def load_runtime() -> ModuleType:
     """ONNX Runtime, silenced. Raises ConfigError where it is not installed or does not load."""
     try:

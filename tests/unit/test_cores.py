@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,6 +65,19 @@ class TestCores:
 
     def test_here(self) -> None:
         assert 1 <= usable_cores() <= len(os.sched_getaffinity(0))
+
+    def test_a_model_starts_no_more_threads_than_there_are_cores(self, tiny_model: Path) -> None:
+        """In a process of its own that may use one core, however many the machine has."""
+        code = (
+            "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+            "from streamvpr.embedding import open_embedder\n"
+            "from streamvpr.embedding.runtime import load_runtime\n"
+            "load_runtime(); before = len(os.listdir('/proc/self/task'))\n"
+            f"kept = open_embedder({str(tiny_model)!r}, device='cpu')\n"
+            "print(len(os.listdir('/proc/self/task')) - before)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        assert (done.stdout, done.stderr) == (b"0\n", b"")
 
     def test_affinity_is_respected(self) -> None:
         mine = os.sched_getaffinity(0)

@@ -155,12 +155,51 @@ class TestRequire:
             open_session(load_runtime(), tiny_model, device)
         assert capfd.readouterr() == ("", "")
 
+    @needs_compiler
+    @pytest.mark.parametrize("device", ["cuda", "tensorrt"])
+    def test_a_driver_without_libraries(
+        self, compiled: Callable[..., Path], tiny_model: Path, device: str
+    ) -> None:
+        """The GPU build beside a driver that only says it is one."""
+        if device not in available_devices():
+            pytest.skip("the CPU build of ONNX Runtime is installed")
+        if has_driver():
+            pytest.skip("there may be a GPU here")
+        driver = compiled("libcuda.so.1", DRIVER, "-DINIT=0")
+        code = (
+            "from streamvpr import open_embedder, ModelError\n"
+            f"try: open_embedder({str(tiny_model)!r}, device={device!r})\n"
+            "except ModelError as error: print(error)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "LD_LIBRARY_PATH": str(driver.parent)},
+        )
+        (line,) = done.stdout.splitlines()
+        assert line.startswith(f"device {device}")
+        assert "pip install '" in line
+        assert done.stderr == ""
+
     def test_auto_says_why_it_is_on_the_cpu(self, tiny_model: Path) -> None:
         if has_driver():
             pytest.skip("there may be a GPU here")
         embedder = open_embedder(str(tiny_model))
         assert (embedder.device, embedder.note) == ("cpu", "no NVIDIA driver here")
         assert open_embedder(str(tiny_model), device="cpu").note == ""
+
+
+def test_without_onnx_runtime_the_extra_is_named() -> None:
+    code = (
+        "import sys; sys.modules['onnxruntime'] = None\n"
+        "from streamvpr import ConfigError, open_embedder\n"
+        "try: open_embedder()\n"
+        "except ConfigError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'streamvpr[cpu]'" in done.stdout
 
 
 class TestQuiet:
