@@ -128,8 +128,12 @@ class _Opener:
     def engine_folder(self, path: Path) -> Path:
         """Where TensorRT's engine is kept that is tried first."""
         card = self._card(path)
+        half = card.half
+        if half:
+            path = half_sibling(path, card) or path
+            card = self._card(path)
         plan = self._plan(open_plain(self.runtime, path), path, card)
-        return engines.engines_folder() / self._engine_key(path, card, plan, half=card.half).short
+        return engines.engines_folder() / self._engine_key(path, card, plan, half=half).short
 
     def _half(self, path: Path, card: ModelCard, device: str) -> partial[Embedder] | None:
         """How to open the model in half precision on a GPU: a file of its own, or TensorRT's."""

@@ -56,7 +56,7 @@ def draw(runtime: ModuleType, model: Path) -> Sketch:
     height, width = (side or SIDE for side in signature.size(layout))
     form = PixelForm(height, width, signature.dtype, layout, mean=MEAN, std=STD)
     dimension, normalised = _try(session, signature, form)
-    values = {
+    values: dict[str, Any] = {
         "name": model.stem,
         "licence": "unknown",
         "source": "unknown",
@@ -64,21 +64,28 @@ def draw(runtime: ModuleType, model: Path) -> Sketch:
         "input.width": width,
         "input.height": height,
     }
-    guessed = ["licence", "source"]
-    if dimension is None:
-        guessed.append("dimension")
-    if None in signature.size(layout):
-        guessed += ["input.width", "input.height"]
     if not normalised:
         values["normalised"] = False
     if signature.layout is None:
         values["input.layout"] = layout
-        guessed.append("input.layout")
     if signature.dtype != "uint8":
         values |= {"input.mean": MEAN, "input.std": STD}
-        guessed += ["input.mean", "input.std"]
     # JSON writes these as TOML does.
-    return Sketch([f"{key} = {json.dumps(value)}" for key, value in values.items()], guessed)
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+    return Sketch(lines, _guesses(signature, dimension))
+
+
+def _guesses(signature: Signature, dimension: int | None) -> list[str]:
+    """Keys of which the file says nothing."""
+    open_ones = {
+        "dimension": dimension is None,
+        "input.width": None in signature.size(signature.layout or "nchw"),
+        "input.height": None in signature.size(signature.layout or "nchw"),
+        "input.layout": signature.layout is None,
+        "input.mean": signature.dtype != "uint8",
+        "input.std": signature.dtype != "uint8",
+    }
+    return ["licence", "source", *(key for key, is_open in open_ones.items() if is_open)]
 
 
 def _try(session: Any, signature: Signature, form: PixelForm) -> tuple[int | None, bool]:

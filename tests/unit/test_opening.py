@@ -159,8 +159,13 @@ class TestTensorrt:
         with pytest.raises(ModelError, match="it is broken"):
             build_engines([str(make_model())])
 
-    def test_an_engine_that_is_there_is_seen(self, make_model: Make, machine: Machine) -> None:
-        model = str(make_model())
+    @pytest.mark.parametrize("sibling", [False, True])
+    def test_an_engine_that_is_there_is_seen(
+        self, make_model: Make, machine: Machine, sibling: bool
+    ) -> None:
+        model = str(make_model(WEIGHTS))
+        if sibling:
+            make_model(HALF, name="made-fp16", gives="float16")
         assert not has_engine(model)
         open_embedder(model, device="tensorrt")
         _, options = machine.options[1]
