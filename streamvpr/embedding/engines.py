@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import platformdirs
 
 from streamvpr.embedding.ticker import in_words, patiently
+from streamvpr.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 # ONNX Runtime reads shapes as input:1x2x3,other:1x2x3.
 SEPARATORS = ":,"
+# TensorRT EP could not deserialize engine from cache: ...
+BROKEN = "could not deserialize"
 
 T = TypeVar("T")
 
@@ -93,7 +96,12 @@ def build(name: str, folder: Path, work: Callable[[], T]) -> T:
             *(name, in_words(seconds), folder),
         )
 
-    return patiently(work, say)
+    try:
+        return patiently(work, say)
+    except ModelError as error:
+        if BROKEN in str(error):
+            raise ModelError(f"an engine in {folder} is broken, delete it: {error}") from error
+        raise
 
 
 def _make(folder: Path) -> bool:

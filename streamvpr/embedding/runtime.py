@@ -136,6 +136,8 @@ def _load_error(path: Path, device: str, error: Exception) -> str:
     text = str(error)
     if any(mark in text for mark in NOT_ONNX):
         return f"the model {path} is no ONNX file, or is cut off; fetch or export it again"
+    if isinstance(error, TypeError):  # its wrapper for C++ takes no other strings
+        return f"the model's path {str(path)!r} is not UTF-8; rename it"
     remedy = "export it again"
     if any(mark in text for mark in TOO_NEW):
         remedy = "export it for an older opset, or upgrade ONNX Runtime"

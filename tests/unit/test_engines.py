@@ -145,3 +145,17 @@ class TestTicker:
             "building the TensorRT engine of resnet50-gem, 3 min so far; up to 10 min on a Jetson "
             "Orin; kept for the next run in /cache/ab"
         )
+
+    @pytest.mark.parametrize(
+        ("message", "said"),
+        [
+            ("TensorRT EP could not deserialize engine from cache: a.engine", "delete it"),
+            ("another", "^another$"),
+        ],
+    )
+    def test_an_engine_that_is_broken_is_to_be_deleted(self, message: str, said: str) -> None:
+        def fail() -> None:
+            raise ModelError(message)
+
+        with pytest.raises(ModelError, match=said):
+            build("resnet50-gem", Path("/cache/ab"), fail)

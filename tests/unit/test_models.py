@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tomllib
 from typing import TYPE_CHECKING, Any
@@ -145,7 +146,7 @@ class TestWithoutACard:
         ],
         ids=str,
     )
-    @pytest.mark.parametrize("name", ["bare", 'it\'s "a" model $HOME'])
+    @pytest.mark.parametrize("name", ["bare", 'it\'s "a" model $HOME', "モデル😀"])
     def test_what_the_error_says_can_be_pasted(
         self, make_model: Make, graph: dict[str, Any], name: str
     ) -> None:
@@ -266,6 +267,14 @@ class TestBrokenFiles:
     ) -> None:
         with pytest.raises(ModelError, match="4096"):
             open_embedder(str(make_model(card, **graph)), device="cpu")
+
+    def test_a_path_that_is_no_text(self, make_model: Make) -> None:
+        model = make_model()
+        odd = model.with_name(os.fsdecode(b"\xff.onnx"))
+        model.rename(odd)
+        model.with_suffix(".toml").rename(odd.with_suffix(".toml"))
+        with pytest.raises(ModelError, match="not UTF-8; rename it"):
+            open_embedder(str(odd), device="cpu")
 
     def test_two_inputs(self, make_model: Make) -> None:
         model = make_model()
