@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ PREAMBLES = (
     re.compile(r"Load model from .*? failed:"),
     re.compile(r"\S*/onnxruntime\S*:\d+ .*?\) (?:\[with .*?\] )?"),
 )
+SYSTEM_ERROR = re.compile(r"system error number (\d+)")
 LONGEST_REASON = 300
 
 
@@ -136,6 +138,9 @@ def _load_error(path: Path, device: str, error: Exception) -> str:
     text = str(error)
     if any(mark in text for mark in NOT_ONNX):
         return f"the model {path} is no ONNX file, or is cut off; fetch or export it again"
+    system = SYSTEM_ERROR.search(text)
+    if system:
+        return f"cannot read the model {path}: {os.strerror(int(system[1]))}"
     if isinstance(error, TypeError):  # its wrapper for C++ takes no other strings
         return f"the model's path {str(path)!r} is not UTF-8; rename it"
     remedy = "export it again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import tomllib
@@ -16,7 +17,7 @@ from streamvpr.embedding import open_embedder
 from streamvpr.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     Make = Callable[..., Path]
@@ -202,6 +203,21 @@ def broken(model: Path, kind: str) -> None:
         (model.parent / "w").unlink()
 
 
+@contextlib.contextmanager
+def as_nobody(*folders: Path) -> Iterator[None]:
+    """Be somebody who may not read everything, where this is root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for folder in folders:
+        folder.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
 BROKEN = {
     "cut off": "no ONNX file",
     "empty": "no ONNX file",
@@ -267,6 +283,13 @@ class TestBrokenFiles:
     ) -> None:
         with pytest.raises(ModelError, match="4096"):
             open_embedder(str(make_model(card, **graph)), device="cpu")
+
+    def test_a_file_that_may_not_be_read(self, make_model: Make) -> None:
+        model = make_model()
+        model.chmod(0)
+        folders = [folder for folder in model.parents if folder.name.startswith("pytest-")]
+        with as_nobody(model.parent, *folders), pytest.raises(ModelError, match="Permission"):
+            open_embedder(str(model), device="cpu")
 
     def test_a_path_that_is_no_text(self, make_model: Make) -> None:
         model = make_model()
