@@ -127,9 +127,22 @@ def evaluate(
 
 
 @app.command
-def models(*, as_json: JsonFlag = False) -> int:
+def models(
+    *,
+    as_json: JsonFlag = False,
+    build_engines: Annotated[
+        bool,
+        Parameter(
+            help="First build the engines that --device tensorrt needs, which takes minutes.",
+            negative=(),
+        ),
+    ] = False,
+) -> int:
     """What models are here, what they cost on this machine, where they came from."""
-    from streamvpr import inventory
+    from streamvpr import embedding, inventory
+
+    if build_engines:
+        embedding.build_engines(map(str, embedding.list_models()))
 
     entries = inventory.take()
     _print(inventory.as_json(entries) if as_json else inventory.as_text(entries))

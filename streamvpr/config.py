@@ -56,7 +56,12 @@ class RecognitionOptions:
         Parameter(help="Name from `streamvpr models`, or path to .onnx. Default: the bundled one."),
     ] = None
     device: Annotated[
-        Device, Parameter(help="Where the model runs. Anything but auto fails where it cannot.")
+        Device,
+        Parameter(
+            help="Where the model runs; anything but auto fails where it cannot. auto: cuda where "
+            "it runs, else cpu; tensorrt only where asked for, since building its engine takes "
+            "minutes."
+        ),
     ] = Device.AUTO
     threads: Annotated[
         int,

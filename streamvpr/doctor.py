@@ -16,10 +16,9 @@ import numpy as np
 
 from streamvpr import __version__
 from streamvpr.config import RunOptions
-from streamvpr.embedding import find_model, open_embedder
+from streamvpr.embedding import available_devices, find_model, open_embedder
 from streamvpr.embedding.card import read_card
 from streamvpr.embedding.catalog import bundled_folder, user_folder
-from streamvpr.embedding.embedder import available_devices
 from streamvpr.errors import ModelError, StreamVPRError
 from streamvpr.media import encode_video
 from streamvpr.sources import open_source

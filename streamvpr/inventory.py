@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from streamvpr.embedding import list_models, open_embedder
-from streamvpr.embedding.card import read_card
 from streamvpr.errors import StreamVPRError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from streamvpr.embedding import Embedder
 
 RUNS = 3
 
@@ -57,12 +58,13 @@ def as_text(entries: list[Entry]) -> str:
 
 
 def _entry(path: Path) -> Entry:
-    megabytes = round(path.stat().st_size / 1e6, 2)
+    megabytes = _megabytes(path)
     try:
-        card = read_card(path)
-        device, milliseconds = _cost(path)
+        embedder = open_embedder(str(path))
+        milliseconds = _cost(embedder)
     except StreamVPRError as error:
         return Entry(path.stem, str(path), megabytes, error=str(error))
+    card = embedder.card
     return Entry(
         name=path.stem,
         path=str(path),
@@ -70,15 +72,22 @@ def _entry(path: Path) -> Entry:
         dimension=card.dimension,
         input=f"{card.input.width}x{card.input.height}",
         precision=card.precision,
-        device=device,
+        device=embedder.device,
         milliseconds=milliseconds,
         licence=card.licence,
         source=card.source,
     )
 
 
-def _cost(path: Path) -> tuple[str, float]:
-    embedder = open_embedder(str(path))
+def _megabytes(path: Path) -> float:
+    """Size of a file; 0 for a link to nowhere."""
+    try:
+        return round(path.stat().st_size / 1e6, 2)
+    except OSError:
+        return 0.0
+
+
+def _cost(embedder: Embedder) -> float:
     size = embedder.card.input
     image = np.full((size.height, size.width, 3), 127, np.uint8)
     seconds = []
@@ -86,7 +95,7 @@ def _cost(path: Path) -> tuple[str, float]:
         began = time.perf_counter()
         embedder.embed([image])
         seconds.append(time.perf_counter() - began)
-    return embedder.device, round(median(seconds) * 1e3, 1)
+    return round(median(seconds) * 1e3, 1)
 
 
 def _text(entry: Entry) -> str:

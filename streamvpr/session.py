@@ -165,10 +165,15 @@ class _Kit:
     def __init__(self, options: RecognitionOptions) -> None:
         self._options = options
         self._embedder: Embedder = open_embedder(
-            options.model, device=options.device, threads=options.threads
+            options.model,
+            device=options.device,
+            threads=options.threads,
+            batch_size=options.batch_size,
         )
         card = self._embedder.card
-        logger.info("model %s on %s", card.name, self._embedder.device)
+        note = self._embedder.note
+        why = f" (not on cuda: {note})" if note else ""
+        logger.info("model %s on %s%s", card.name, self._embedder.device, why)
         self._sim_threshold = _sim_threshold(options, card)
 
     def recognizer(self, exclusion: Exclusion | None) -> Recognizer:

@@ -254,3 +254,91 @@ def flight(make_flight: Callable[..., Flight]) -> Flight:
 @pytest.fixture(scope="session")
 def pan() -> Callable[..., Iterator[Image]]:
     return _pan
+
+
+POOLED = 193
+TYPES = {
+    "uint8": TensorProto.UINT8,
+    "float32": TensorProto.FLOAT,
+    "float16": TensorProto.FLOAT16,
+}
+
+
+def _pooling_graph(
+    *,
+    dtype: str = "uint8",
+    layout: str = "nhwc",
+    batch: int | str = "batch",
+    height: int | str = 32,
+    width: int | str = 32,
+    channels: int | str = 3,
+    normalise: bool = True,
+    always: float = 1.0,
+    gain: float = 1.0,
+    gives: str = "float32",
+    dimension: int | str = POOLED,
+    trailing: bool = False,
+    second: bool = False,
+    opset: int = 17,
+) -> onnx.ModelProto:
+    """An 8x8 average pool and one dimension more, which is always the same, as asked for."""
+    image = [channels, height, width] if layout == "nchw" else [height, width, channels]
+    out: list[int | str] = ["batch" if isinstance(batch, str) else batch, dimension]
+    nodes = [helper.make_node("Cast", ["pixels"], ["float"], to=TensorProto.FLOAT)]
+    planes = "float"
+    if layout == "nhwc":
+        nodes.append(helper.make_node("Transpose", ["float"], ["planes"], perm=[0, 3, 1, 2]))
+        planes = "planes"
+    nodes += [
+        helper.make_node("AveragePool", [planes], ["pooled"], kernel_shape=[4, 4], strides=[4, 4]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("Mul", ["flat", "gain"], ["scaled"]),
+        helper.make_node("ReduceMean", ["flat"], ["mean"], axes=[1], keepdims=1),
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "always"], ["constant"]),
+        helper.make_node("Concat", ["scaled", "constant"], ["raw"], axis=1),
+    ]
+    last = "raw"
+    if normalise:
+        nodes.append(helper.make_node("LpNormalization", ["raw"], ["unit"], axis=1, p=2))
+        last = "unit"
+    if trailing:
+        nodes.append(helper.make_node("Unsqueeze", [last, "axes"], ["deep"]))
+        last, out = "deep", [*out, 1, 1]
+    nodes.append(helper.make_node("Cast", [last], ["descriptor"], to=TYPES[gives]))
+    outputs = [helper.make_tensor_value_info("descriptor", TYPES[gives], out)]
+    if second:
+        outputs.insert(
+            0, helper.make_tensor_value_info("pooled", TensorProto.FLOAT, [out[0], 3, 8, 8])
+        )
+    graph = helper.make_graph(
+        nodes,
+        "pooling",
+        [helper.make_tensor_value_info("pixels", TYPES[dtype], [batch, *image])],
+        outputs,
+        [
+            helper.make_tensor("gain", TensorProto.FLOAT, [1], [gain]),
+            helper.make_tensor("zero", TensorProto.FLOAT, [1], [0.0]),
+            helper.make_tensor("always", TensorProto.FLOAT, [1], [always]),
+            helper.make_tensor("axes", TensorProto.INT64, [2], [2, 3]),
+        ],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+@pytest.fixture
+def make_model(tmp_path: Path) -> Callable[..., Path]:
+    """A pooling model and its card; `card` are lines at its top, None is no card at all."""
+
+    def make(card: str | None = "", name: str = "made", **graph: Any) -> Path:
+        path = tmp_path / f"{name}.onnx"
+        onnx.save(_pooling_graph(**graph), path)
+        if card is not None:
+            path.with_suffix(".toml").write_text(
+                f'name = "{name}"\nlicence = "none"\nsource = "made by a test"\n'
+                f"dimension = {POOLED}\ninput.width = 32\ninput.height = 32\n{card}\n",
+                encoding="utf-8",
+            )
+        return path
+
+    return make

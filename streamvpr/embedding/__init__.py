@@ -2,14 +2,21 @@
 
 from streamvpr.embedding.card import InputSpec, ModelCard, Threshold
 from streamvpr.embedding.catalog import find_model, list_models
-from streamvpr.embedding.embedder import Embedder, open_embedder
+from streamvpr.embedding.embedder import Embedder
+from streamvpr.embedding.opening import build_engines, open_embedder
+from streamvpr.embedding.runtime import available_devices
+from streamvpr.embedding.survey import DeviceState, survey_devices
 
 __all__ = [
+    "DeviceState",
     "Embedder",
     "InputSpec",
     "ModelCard",
     "Threshold",
+    "available_devices",
+    "build_engines",
     "find_model",
     "list_models",
     "open_embedder",
+    "survey_devices",
 ]

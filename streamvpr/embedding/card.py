@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,23 +13,31 @@ from streamvpr.errors import ModelError
 if TYPE_CHECKING:
     from pathlib import Path
 
+# The least that a card says, for whoever writes one without the ONNX file at hand.
 TEMPLATE = (
     'name = "my-model", licence = "...", source = "...", dimension = 512, '
-    "[input] width = 384, height = 384, [threshold] value = 0.8, without_geometry = 0.9"
+    "input.width = 384, input.height = 384"
 )
+LAYOUTS = ("nhwc", "nchw")
+CHANNELS = ("rgb", "bgr")
+# Beyond these a number is a slip of the pen that would take the machine's memory.
+LONGEST_SIDE = 4096
+MOST_DIMENSIONS = 65536
 
 
 class InputSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """The pictures that a model takes: uint8, (batch, height, width, 3), stretched to size.
+    """The pictures that a model takes, stretched to size.
 
-    `mean` and `std` (of values 0 to 255) tell what the graph itself subtracts and divides by; the
-    program hands over plain pixels.
+    Type and layout stand in the ONNX file; `layout` is for one that leaves them open. `mean` and
+    `std` (red, green, blue; of values 0 to 255) are what the graph itself subtracts and divides by
+    where it takes uint8, and what the program does where it takes floating point.
     """
 
     width: int
     height: int
     channels: str = "rgb"
     resize: str = "stretch"
+    layout: str = ""
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
 
@@ -57,6 +66,12 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     input: InputSpec
     threshold: Threshold = Threshold()
     description: str = ""
+    output: str = ""
+    """Name of the output that holds the descriptors; the first where it is empty."""
+    normalised: bool = True
+    """Whether the graph gives descriptors of length 1; else the program makes them so."""
+    half: bool = True
+    """Whether TensorRT may compute in half precision."""
     file: str = ""
     sha256: str = ""
     precision: str = "fp32"
@@ -89,10 +104,7 @@ def check_file(model: Path, card: ModelCard) -> None:
     """Raise ModelError where the file is not the one that the card describes."""
     if not card.sha256:
         return
-    try:
-        found = hashlib.sha256(model.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ModelError(f"cannot read the model {model}: {error.strerror}") from error
+    found = file_sha256(model)
     if found != card.sha256:
         raise ModelError(
             f"the model {model} is not the one on its card: sha256 {found[:16]}… and not "
@@ -100,14 +112,44 @@ def check_file(model: Path, card: ModelCard) -> None:
         )
 
 
+def file_sha256(model: Path) -> str:
+    """The checksum of a file. Raises ModelError."""
+    try:
+        with model.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"cannot read the model {model}: {error.strerror}") from error
+
+
 def _check(card: ModelCard, path: Path) -> None:
-    if card.dimension < 1 or card.input.width < 1 or card.input.height < 1:
-        raise ModelError(f"{path}: dimension, width and height must be 1 or more")
-    if card.input.channels != "rgb" or card.input.resize != "stretch":
-        raise ModelError(
-            f"{path}: channels {card.input.channels!r} with resize {card.input.resize!r} is not "
-            "supported; this version feeds 'rgb', 'stretch'"
-        )
+    _check_sizes(card, path)
+    _check_pixels(card.input, path)
     for value in (card.threshold.value, card.threshold.without_geometry):
         if value is not None and not -1 <= value <= 1:
             raise ModelError(f"{path}: threshold {value} is no cosine similarity (-1 to 1)")
+
+
+def _check_sizes(card: ModelCard, path: Path) -> None:
+    size = card.input
+    if card.dimension < 1 or size.width < 1 or size.height < 1:
+        raise ModelError(f"{path}: dimension, width and height must be 1 or more")
+    if max(size.width, size.height) > LONGEST_SIDE or card.dimension > MOST_DIMENSIONS:
+        raise ModelError(
+            f"{path}: input {size.width}x{size.height} with dimension {card.dimension} is too "
+            f"large; at most {LONGEST_SIDE} a side and {MOST_DIMENSIONS} dimensions"
+        )
+
+
+def _check_pixels(size: InputSpec, path: Path) -> None:
+    if size.channels not in CHANNELS or size.resize != "stretch":
+        raise ModelError(
+            f"{path}: channels {size.channels!r} with resize {size.resize!r} is not supported; "
+            f"write one of {', '.join(CHANNELS)} and 'stretch'"
+        )
+    if size.layout and size.layout not in LAYOUTS:
+        raise ModelError(f"{path}: layout {size.layout!r} is none of {', '.join(LAYOUTS)}")
+    for name, values in (("mean", size.mean), ("std", size.std)):
+        if values and (len(values) != 3 or not all(map(math.isfinite, values))):
+            raise ModelError(f"{path}: {name} {list(values)} must be three finite numbers")
+    if any(value <= 0 for value in size.std):
+        raise ModelError(f"{path}: std {list(size.std)} must be above 0")

@@ -37,7 +37,7 @@ def find_model(name: str | None) -> Path:
     wanted = name or DEFAULT_MODEL
     if wanted.endswith(".onnx") or os.sep in wanted:
         path = Path(wanted)
-        if not path.is_file():
+        if not _is_file(path):
             raise ModelError(f"no model file {wanted}; give a path to .onnx or a name")
         return path
     known = {path.stem: path for path in reversed(list_models())}
@@ -50,3 +50,10 @@ def find_model(name: str | None) -> Path:
             f"no model named {wanted!r} in {bundled_folder()} or {user_folder()}; {hint}"
         )
     return known[wanted]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, say
+        return False

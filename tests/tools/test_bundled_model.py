@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from streamvpr.embedding import Embedder, open_embedder
 from streamvpr.embedding.card import card_path, check_file, read_card
 from streamvpr.embedding.catalog import DEFAULT_MODEL, bundled_folder
-from streamvpr.embedding.embedder import Embedder, open_embedder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -52,7 +52,7 @@ def attributes(module: str) -> Iterator[tuple[str, str]]:
 
 
 def test_there_is_something_to_look_at() -> None:
-    assert {"cli.py", "sources/opening.py", "embedding/embedder.py"} <= set(MODULES)
+    assert {"cli.py", "sources/opening.py", "embedding/runtime.py"} <= set(MODULES)
     assert "numpy" in imported("database.py")
     assert ("cv2", "findHomography") in set(attributes("verification.py"))
 
@@ -70,7 +70,7 @@ def test_there_is_something_to_look_at() -> None:
                 "media.py",
             },
         ),
-        ("onnxruntime", {"embedding/embedder.py"}),
+        ("onnxruntime", {"embedding/runtime.py"}),
         ("matplotlib", {"sinks/plot.py"}),
         ("torch", {module for module in MODULES if module.startswith("export/")}),
         ("torchvision", {m for m in MODULES if m.startswith("export/architectures/")}),

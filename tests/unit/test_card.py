@@ -103,7 +103,9 @@ class TestReadCard:
     def test_a_threshold_may_be_any_cosine(self, tmp_path: Path, value: str) -> None:
         assert read_card(write_model(tmp_path, value=value)).threshold.value == float(value)
 
-    @pytest.mark.parametrize("line", ['channels = "bgr"', 'resize = "crop"', 'channels = "gray"'])
+    @pytest.mark.parametrize(
+        "line", ['channels = "rbg"', 'resize = "crop"', 'channels = "gray"', 'layout = "chwn"']
+    )
     def test_pictures_that_this_version_does_not_make_are_refused(
         self, tmp_path: Path, line: str
     ) -> None:
@@ -118,6 +120,49 @@ class TestReadCard:
         changed = text.replace(key, f"{key.split()[0]} = {size}")
         card_path(model).write_text(changed, encoding="utf-8")
         with pytest.raises(ModelError, match="1 or more"):
+            read_card(model)
+
+    @pytest.mark.parametrize("key", ["dimension = 8", "width = 32", "height = 24"])
+    def test_sizes_that_no_machine_holds_are_refused(self, tmp_path: Path, key: str) -> None:
+        model = write_model(tmp_path)
+        text = card_path(model).read_text(encoding="utf-8")
+        changed = text.replace(key, f"{key.split()[0]} = {10**9}")
+        card_path(model).write_text(changed, encoding="utf-8")
+        with pytest.raises(ModelError, match=r"1000000000.*too large"):
+            read_card(model)
+
+    @pytest.mark.parametrize("number", ["nan", "1.5", "1e300", "true", "99999999999999999999"])
+    def test_sizes_that_are_no_sizes_are_refused(self, tmp_path: Path, number: str) -> None:
+        model = write_model(tmp_path)
+        text = card_path(model).read_text(encoding="utf-8")
+        card_path(model).write_text(text.replace("= 32", f"= {number}"), encoding="utf-8")
+        with pytest.raises(ModelError, match=r"tiny\.toml"):
+            read_card(model)
+
+    @pytest.mark.parametrize(
+        "line",
+        ["mean = [1, 2]", "mean = [nan, 0, 0]", "std = [1, inf, 1]", "std = [1, 0, 1]"],
+    )
+    def test_a_mean_or_std_that_cannot_be_is_refused(self, tmp_path: Path, line: str) -> None:
+        with pytest.raises(ModelError, match=line.split()[0]):
+            read_card(write_model(tmp_path, more_input=line))
+
+    def test_what_the_file_does_not_say_may_stand_in_the_card(self, tmp_path: Path) -> None:
+        model = write_model(
+            tmp_path,
+            more='output = "pooled"\nnormalised = false\nhalf = false',
+            more_input='channels = "bgr"\nlayout = "nchw"\nmean = [1, 2, 3]\nstd = [4, 5, 6.5]',
+        )
+        card = read_card(model)
+        assert (card.output, card.normalised, card.half) == ("pooled", False, False)
+        assert (card.input.channels, card.input.layout) == ("bgr", "nchw")
+        assert (card.input.mean, card.input.std) == ((1, 2, 3), (4, 5, 6.5))
+
+    def test_a_link_that_leads_nowhere_but_to_itself(self, tmp_path: Path) -> None:
+        model = write_model(tmp_path)
+        card_path(model).unlink()
+        card_path(model).symlink_to(card_path(model))
+        with pytest.raises(ModelError, match=r"tiny\.toml"):
             read_card(model)
 
 
@@ -193,6 +238,13 @@ class TestCatalog:
             find_model(str(tmp_path / "none.onnx"))
         with pytest.raises(ModelError, match="no model file"):
             find_model(str(tmp_path))
+
+    @pytest.mark.parametrize("name", ["loop.onnx", "a" * 5000 + ".onnx"], ids=["loop", "long"])
+    def test_a_path_that_cannot_be_followed(self, tmp_path: Path, name: str) -> None:
+        if name == "loop.onnx":
+            (tmp_path / name).symlink_to(tmp_path / name)
+        with pytest.raises(ModelError, match="no model file"):
+            find_model(str(tmp_path / name))
 
     def test_a_name_that_is_nearly_right_is_asked_about(self, mine: Path) -> None:
         with pytest.raises(ModelError, match=r"did you mean resnet50-gem\?"):
