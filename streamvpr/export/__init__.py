@@ -13,7 +13,10 @@ from streamvpr.networks import NETWORKS, find_network
 if TYPE_CHECKING:
     from streamvpr.export.exporting import Exported
 
-NEEDED = ("torch", "torchvision", "onnx", "onnxscript", "onnxslim", "safetensors", "onnxruntime")
+NEEDED = (
+    *("torch", "torchvision", "safetensors"),
+    *("onnx", "onnx_ir", "onnxscript", "onnxslim", "onnxruntime"),
+)
 INSTALL = "pip install 'streamvpr[export,cpu]'"
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
+import logging
 import pickle
 import socket
 import struct
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
     from streamvpr.export.architectures.building import State
     from streamvpr.networks import Network
+
+logger = logging.getLogger(__name__)
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Keys under which training programs keep the weights, beside the state of the training."""
@@ -69,6 +74,8 @@ def fetch_weights(network: Network) -> Weights:
 
     weights = get_weight(network.torchvision)
     cached = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
+    if not cached.exists():
+        logger.info("downloading %s", weights.url)
     try:
         state = _patiently(lambda: weights.get_state_dict(progress=False, check_hash=True))
     except (OSError, RuntimeError) as error:  # urllib's errors are OSErrors; a wrong hash is not
@@ -85,7 +92,9 @@ def _patiently(download: Callable[[], Any]) -> Any:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_SECONDS)
     try:
-        return download()
+        # torch says on standard output that it downloads, where nothing but the result may stand.
+        with contextlib.redirect_stdout(io.StringIO()):
+            return download()
     finally:
         socket.setdefaulttimeout(before)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import resource
@@ -307,3 +308,15 @@ class TestSignals:
         (tmp_path / "empty").touch()
         result = cli("eval", tmp_path / "empty", "--ground-truth", tmp_path / "empty")
         assert (result.code, result.out) == (130, b"")
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("torch") is not None,
+    reason="torch is here, and so can be exported with",
+)
+def test_exporting_without_torch_says_what_to_install(run: Make) -> None:
+    result = run("export", "resnet50-gem")
+    assert result.code == 2
+    assert "torch" in result.error
+    assert "pip install 'streamvpr[export,cpu]'" in result.error
+    assert result.out == b""

@@ -292,6 +292,17 @@ class TestCommand:
         assert made["min_cosine"] > 0.99999
         assert (card.input.width, card.input.height) == (64, 64)
 
+    def test_a_download_that_fails(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+        monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+        assert run_command(["export", "resnet50-gem", "--output", str(tmp_path)]) == 3
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.splitlines()[-1].startswith("streamvpr: error: cannot download https://")
+        assert "give it as --weights" in err
+
     @pytest.mark.parametrize(
         ("arguments", "code", "said"),
         [
