@@ -312,10 +312,10 @@ class TestSignals:
 
 @pytest.mark.skipif(
     importlib.util.find_spec("torch") is not None,
-    reason="torch is here, and so can be exported with",
+    reason="torch is here",
 )
-def test_exporting_without_torch_says_what_to_install(run: Make) -> None:
-    result = run("export", "resnet50-gem")
+def test_exporting_without_torch_says_what_to_install(cli: Make) -> None:
+    result = cli("export", "resnet50-gem")
     assert result.code == 2
     assert "torch" in result.error
     assert "pip install 'streamvpr[export,cpu]'" in result.error
