@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from streamvpr.embedding.catalog import user_folder
+from streamvpr.embedding.cores import usable_cores
+from streamvpr.embedding.runtime import load_runtime, open_session
 from streamvpr.errors import ConfigError, StoreError
 from streamvpr.export import cards
 from streamvpr.export.architectures import build
 from streamvpr.export.architectures.building import Cut
 from streamvpr.export.checking import check
 from streamvpr.export.descriptor import Descriptor
-from streamvpr.export.graph import to_onnx
+from streamvpr.export.graph import INPUT, OUTPUT, to_onnx
 from streamvpr.export.halving import halve, halve_weights
 from streamvpr.export.pictures import noise, photographs, read_pictures, spread
 from streamvpr.export.projection import fit_projection
@@ -146,16 +148,28 @@ def _build(network: Network, weights: Weights, cut: Cut) -> torch.nn.Module:
 def _project(
     descriptor: Descriptor, network: Network, options: ExportOptions, size: tuple[int, int]
 ) -> tuple[Descriptor, int]:
-    rows = []
-    for picture in read_pictures(str(options.fit), size):
-        rows.append(descriptor.describe(picture[None]))
-        if len(rows) % 100 == 0:
-            logger.info("described %d pictures of %s", len(rows), options.fit)
-        if len(rows) == MOST_FITTING:
-            logger.warning("--fit %s: taking the first %d pictures", options.fit, MOST_FITTING)
-            break
+    """The descriptor with a projection fitted on the user's pictures, and their number."""
+    rows = list(_describe(descriptor, str(options.fit), size))
     projection = fit_projection(np.concatenate(rows), int(options.dim or 0))
     return Descriptor(descriptor.network, network.mean, network.std, projection), len(rows)
+
+
+def _describe(
+    descriptor: Descriptor, fit: str, size: tuple[int, int]
+) -> Iterator[NDArray[np.float32]]:
+    """Descriptors (1, D) of the pictures to fit on, by ONNX Runtime: twice as fast as torch."""
+    model = to_onnx(descriptor, size, dynamic_size=False)
+    with tempfile.TemporaryDirectory(prefix="streamvpr-") as folder:
+        path = Path(folder) / "unprojected.onnx"
+        path.write_bytes(model.SerializeToString())
+        session = open_session(load_runtime(), path, "cpu", threads=usable_cores())
+        for number, picture in enumerate(read_pictures(fit, size)):
+            if number == MOST_FITTING:
+                logger.warning("--fit %s: taking the first %d pictures", fit, MOST_FITTING)
+                return
+            if number and number % 100 == 0:
+                logger.info("described %d pictures of %s", number, fit)
+            yield session.run([OUTPUT], {INPUT: picture[None]})[0]
 
 
 def _convert(
