@@ -274,7 +274,8 @@ def _require_views(views: int, frames: int, options: CalibrateOptions) -> None:
     if frames >= LEAST_VIEWS:
         raise ConfigError(
             f"only {views} of {frames} frames show a new view, and calibrating needs "
-            f"{LEAST_VIEWS}: the picture stands still; give a recording of a camera that moves"
+            f"{LEAST_VIEWS}: the camera stands still or moves slowly; give a longer recording of "
+            "one that moves"
         )
     remedy = (
         "a longer recording" if options.fps == 0 else "a longer recording, or more of it: --fps 0"

@@ -166,7 +166,7 @@ def test_a_camera_that_stands_still_is_refused_with_the_reason(
     done = calibrate(video, "--fps", 0)
     assert (done.code, done.out) == (2, b"")
     assert "only 1 of 80 frames show a new view" in done.error
-    assert "stands still" in done.error
+    assert "the camera stands still" in done.error
 
 
 def test_a_live_source_is_refused_with_what_to_do(calibrate: Callable[..., Any]) -> None:
