@@ -18,10 +18,10 @@ from cyclopts.config import Dict, Env
 from rich.console import Console
 
 from streamvpr import __version__
-from streamvpr.config import MatchOptions, RunOptions
+from streamvpr.config import CalibrateOptions, MatchOptions, RunOptions
 from streamvpr.credentials import has_secret, redact
 from streamvpr.errors import ConfigError, StoreError, StreamVPRError
-from streamvpr.execution import INTERRUPTED, discard_output, execute
+from streamvpr.execution import INTERRUPTED, discard_output, execute, stopped_by_signals
 from streamvpr.export import ExportOptions, export_model
 from streamvpr.session import open_offline, open_online
 from streamvpr.sources.address import STANDARD_INPUT
@@ -127,6 +127,28 @@ def evaluate(
 
 
 @app.command
+def calibrate(
+    *sources: SourceArgument,
+    options: Annotated[CalibrateOptions | None, Parameter(name="*")] = None,
+) -> int:
+    """Thresholds for a model from your own recording, without labels, as JSON."""
+    from streamvpr import calibrating
+
+    chosen = options or CalibrateOptions()
+    calibrator = calibrating.open_calibrator(list(sources), chosen)
+    with stopped_by_signals(calibrator.stop):
+        calibration = calibrator.run()
+    _print(json.dumps(calibration.as_json()))
+    if chosen.plot is not None:
+        from streamvpr.sinks.plot import draw_calibration
+
+        draw_calibration(calibration, chosen.plot)
+    if chosen.write:
+        calibrating.write_card(calibration)
+    return 0
+
+
+@app.command
 def models(
     *,
     as_json: JsonFlag = False,
@@ -215,10 +237,10 @@ def launch(
         Dict(settings, source=str(config), use_commands_as_keys=False),
     )
     # A lone - is no option: it is standard input, under a name that does not look like one.
-    reads_video = bool(tokens) and tokens[0] in ("run", "match")
+    reads_video = bool(tokens) and tokens[0] in ("run", "match", "calibrate")
     plain = ["/dev/stdin" if reads_video and t == STANDARD_INPUT else t for t in tokens]
     command, bound, _ = app.parse_args(plain, exit_on_error=False, print_error=False)
-    if command is run and not bound.args:
+    if command in (run, calibrate) and not bound.args:
         bound.arguments["sources"] = tuple(sources)
     code = command(*bound.args, **bound.kwargs)
     return code if isinstance(code, int) else 0

@@ -48,8 +48,8 @@ class Records(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecognitionOptions:
-    """What `run` and `match` have in common."""
+class DescribingOptions:
+    """What every command has that describes the frames of sources with a model."""
 
     model: Annotated[
         str | None,
@@ -140,6 +140,33 @@ class RecognitionOptions:
     rtsp_transport: Annotated[
         Transport, Parameter(help="What RTSP sends its packets over: tcp, udp.")
     ] = Transport.TCP
+
+    def source_options(self) -> SourceOptions:
+        """How the sources are opened and read."""
+        return SourceOptions(
+            clip=Clip(self.start, self.duration),
+            fps=self.fps,
+            video_stream=self.video_stream,
+            decoding=self.decode,
+            hwaccel=self.hwaccel,
+            av_options=tuple(parse_av_option(option) for option in self.av_option),
+            credentials=self.credentials,
+            rtsp_transport=self.rtsp_transport,
+            connect_timeout=self.connect_timeout,
+            read_timeout=self.read_timeout,
+        )
+
+    def effective(self) -> dict[str, Any]:
+        """Settings as TOML takes them, those that are None left out, and without secrets."""
+        shown = replace(self, av_option=tuple(redact(option) for option in self.av_option))
+        plain = {key.replace("_", "-"): value for key, value in asdict(shown).items()}
+        return {key: _toml_value(v) for key, v in plain.items() if v is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecognitionOptions(DescribingOptions):
+    """What `run` and `match` have in common."""
+
     sim_threshold: Annotated[
         float | None,
         Parameter(
@@ -193,27 +220,6 @@ class RecognitionOptions:
             validator=within(0, 2**31 - 1),
         ),
     ] = 0
-
-    def source_options(self) -> SourceOptions:
-        """How the sources are opened and read."""
-        return SourceOptions(
-            clip=Clip(self.start, self.duration),
-            fps=self.fps,
-            video_stream=self.video_stream,
-            decoding=self.decode,
-            hwaccel=self.hwaccel,
-            av_options=tuple(parse_av_option(option) for option in self.av_option),
-            credentials=self.credentials,
-            rtsp_transport=self.rtsp_transport,
-            connect_timeout=self.connect_timeout,
-            read_timeout=self.read_timeout,
-        )
-
-    def effective(self) -> dict[str, Any]:
-        """Settings as TOML takes them, those that are None left out, and without secrets."""
-        shown = replace(self, av_option=tuple(redact(option) for option in self.av_option))
-        plain = {key.replace("_", "-"): value for key, value in asdict(shown).items()}
-        return {key: _toml_value(v) for key, v in plain.items() if v is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,6 +303,26 @@ class MatchOptions(RecognitionOptions):
         Path | None,
         Parameter(help="Where loop_closures.json, matches/, similarity_plot.png, run.toml go."),
     ] = Path("outputs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrateOptions(DescribingOptions):
+    """Thresholds of a model from the user's own recording."""
+
+    exclude_recent: Annotated[
+        int,
+        Parameter(
+            help="Frames more than N processed frames apart are far apart, as in `run`.",
+            validator=within(0),
+        ),
+    ] = DEFAULT_EXCLUDE_RECENT
+    plot: Annotated[
+        Path | None, Parameter(help="Draw the similarities and both thresholds there.")
+    ] = None
+    write: Annotated[
+        bool,
+        Parameter(help="Put both thresholds on the model's card, for later runs.", negative=()),
+    ] = False
 
 
 def require_clock(options: RunOptions, *, source: str, has_clock: bool) -> None:

@@ -18,6 +18,7 @@ from streamvpr.systemd import Notifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from rich.console import Console
 
@@ -120,6 +121,30 @@ def _signals(session: Session, task: asyncio.Future[None], notifier: Notifier) -
     finally:
         for number in handled:
             loop.remove_signal_handler(number)
+
+
+@contextlib.contextmanager
+def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """The first SIGINT or SIGTERM calls `stop`, the next acts as if nobody looked out for it.
+
+    For work on the main thread; `execute` is for what runs in an event loop.
+    """
+
+    def on_signal(number: int, _: FrameType | None) -> None:
+        logger.info("%s: going on with what was read", signal.Signals(number).name)
+        restore()
+        stop()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    handled = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, on_signal) for number in handled}
+    try:
+        yield
+    finally:
+        restore()
 
 
 def discard_output() -> None:

@@ -7,17 +7,23 @@ import warnings
 from array import array
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from streamvpr.calibration import BIN_WIDTH, quantile
 from streamvpr.errors import StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
+    from streamvpr.calibrating import Calibration
     from streamvpr.evaluation import CurvePoint, Scores
     from streamvpr.frames import Decision
 
 DPI = 120
+COLUMNS = 80
 
 
 # Frames of a stream that are drawn: the newest ones, of a run that goes on for months.
@@ -104,3 +110,66 @@ def draw_precision_recall(curve: list[CurvePoint], scores: Scores, path: Path) -
         figure.savefig(path)
     except (OSError, ValueError) as error:
         raise StoreError(f"cannot write the plot {path}: {error}") from error
+
+
+def draw_calibration(calibration: Calibration, path: Path) -> None:
+    """Write the similarities far apart and near, and both thresholds, as a PNG (or what the
+    file's ending says). Raises StoreError.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 4.8), dpi=DPI, layout="constrained")
+    panel = figure.subplots()
+    found = calibration.proposal
+    low, high = _shown_range(calibration)
+    _draw_shares(
+        panel,
+        calibration.far,
+        (low, high),
+        "tab:blue",
+        f"more than {calibration.exclude_recent} frames apart ({calibration.pairs:,} pairs)",
+    )
+    if calibration.near.any():
+        label = f"one frame apart ({calibration.near.sum():,} pairs)"
+        _draw_shares(panel, calibration.near, (low, high), "tab:orange", label)
+    panel.axvline(found.value, color="0.2", linestyle="--", label=f"value {found.value:.3f}")
+    panel.axvline(
+        found.without_geometry,
+        color="tab:red",
+        label=f"without_geometry {found.without_geometry:.3f}",
+    )
+    _draw_error(panel, found.without_geometry, found.without_geometry_error)
+    panel.set(xlabel="cosine similarity", ylabel="share of the pairs in %", xlim=(low, high))
+    panel.set_title(f"{calibration.model}: similarities and thresholds", parse_math=False)
+    panel.grid(alpha=0.25)
+    figure.legend(loc="outside lower center", ncols=2, fontsize="small", frameon=False)
+    try:
+        figure.savefig(path)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"cannot write the plot {path}: {error}") from error
+
+
+def _shown_range(calibration: Calibration) -> tuple[float, float]:
+    """Of similarities: nearly all that there are, and both thresholds."""
+    ends = [calibration.proposal.value, calibration.proposal.without_geometry]
+    for counts in (calibration.far, calibration.near):
+        if counts.any():
+            ends += [quantile(counts, 0.002), quantile(counts, 0.998)]
+    margin = 0.04 * (max(ends) - min(ends)) + BIN_WIDTH
+    return min(ends) - margin, max(ends) + margin
+
+
+def _draw_shares(
+    panel: Axes, counts: NDArray[np.int64], shown: tuple[float, float], color: str, label: str
+) -> None:
+    """A histogram of so many columns as are told apart."""
+    edges = np.linspace(*shown, COLUMNS + 1)
+    centres = (np.arange(len(counts)) + 0.5) * BIN_WIDTH - 1
+    columns, _ = np.histogram(centres, edges, weights=100 * counts / counts.sum())
+    panel.stairs(columns, edges, fill=True, color=color, alpha=0.45, label=label)
+    panel.stairs(columns, edges, color=color, linewidth=1)
+
+
+def _draw_error(panel: Axes, level: float, error: float | None) -> None:
+    if error is not None:
+        panel.axvspan(level - error, level + error, color="tab:red", alpha=0.12, linewidth=0)
