@@ -48,8 +48,8 @@ class Records(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecognitionOptions:
-    """What `run` and `match` have in common."""
+class ModelOptions:
+    """Which model runs, and on what."""
 
     model: Annotated[
         str | None,
@@ -67,6 +67,12 @@ class RecognitionOptions:
         int,
         Parameter(help="CPU threads of the model; 0 for all cores.", validator=within(0, 1024)),
     ] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecognitionOptions(ModelOptions):
+    """What `run` and `match` have in common."""
+
     batch_size: Annotated[
         int,
         Parameter(
