@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import time
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
-Matrix = NDArray[np.float32]
+from streamvpr.embedding.cores import usable_cores
 
-# Products of a millisecond: some fall between what else runs on the machine. Of those twice as wide
-# the best was a third of what the idle machine does; of these it was the same in 7 of 8 tries.
-SIDE = 512
-MOST_RUNS = 100
-ENOUGH = 0.5
-"""Seconds."""
+Matrices = NDArray[np.float32]
+
+# So small that NumPy's BLAS takes one thread for each: the threads of a large product wait for one
+# another, and on a busy machine that made it 2 to 20 times slower, and of these the median 5 %.
+SIDE = 64
+STACK = 32
+RUNS = 500
 
 
 def multiply_adds_per_second() -> float:
-    """Multiplications with an addition each, in float32, that large matrix products reach.
+    """Multiplications with an addition each, in float32, of all cores that may be used.
 
-    The best of many: other work only ever makes them slower.
+    What one core reaches in products of matrices in its cache, times the number of cores.
     """
     chance = np.random.default_rng(0)
-    one, other = (chance.random((SIDE, SIDE), np.float32) for _ in range(2))
-    product = np.empty_like(one)
-    taken = [_time(one, other, product)]
-    while len(taken) < MOST_RUNS and sum(taken) < ENOUGH:
-        taken.append(_time(one, other, product))
-    return float(SIDE**3 / min(taken))
+    ones, others = (chance.random((STACK, SIDE, SIDE), np.float32) for _ in range(2))
+    products = np.empty_like(ones)
+    seconds = median(_time(ones, others, products) for _ in range(RUNS))
+    return STACK * SIDE**3 / seconds * usable_cores()
 
 
-def _time(one: Matrix, other: Matrix, product: Matrix) -> float:
+def _time(ones: Matrices, others: Matrices, products: Matrices) -> float:
     began = time.perf_counter()
-    np.matmul(one, other, out=product)
+    np.matmul(ones, others, out=products)
     return time.perf_counter() - began

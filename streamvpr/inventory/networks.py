@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from streamvpr.networks import Network
 
-# Of what matrix products reach. Measured on two idle cores with AVX-512: a ResNet-50 gets 1.12,
-# since ONNX Runtime's convolutions beat NumPy's products; networks of depthwise convolutions 0.77
-# (EfficientNet-Lite0) and 0.79 (MobileNetV2), since those wait for memory. So this is right to
-# within a quarter, and other work on the machine adds its share.
-EFFICIENCY = 0.9
+# Of what matrix products reach. Measured on two idle cores with AVX-512: all of it by a ResNet-50,
+# 0.7 by networks of depthwise convolutions (EfficientNet-Lite0, MobileNetV2), which wait for
+# memory; a ViT-S lies between. So this is right to within a quarter on such a machine, and what
+# else runs there adds its share.
+EFFICIENCY = 0.85
 CHECKPOINT = re.compile(r"[\w.-]+\.(?:pth|pt|ckpt|safetensors)\b")
 
 

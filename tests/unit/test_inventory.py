@@ -23,7 +23,7 @@ def test_arithmetic_is_measured() -> None:
 
 
 def test_the_estimate_is_in_milliseconds() -> None:
-    assert estimate(9.0, 1e11) == pytest.approx(100.0)
+    assert estimate(8.5, 1e11) == pytest.approx(100.0)
 
 
 def test_every_network_is_offered_with_all_that_one_needs_to_know() -> None:
