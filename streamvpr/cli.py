@@ -18,7 +18,7 @@ from cyclopts.config import Dict, Env
 from rich.console import Console
 
 from streamvpr import __version__
-from streamvpr.config import CalibrateOptions, MatchOptions, RunOptions
+from streamvpr.config import CalibrateOptions, MatchOptions, ModelOptions, RunOptions
 from streamvpr.credentials import has_secret, redact
 from streamvpr.errors import ConfigError, StoreError, StreamVPRError
 from streamvpr.execution import INTERRUPTED, discard_output, execute, stopped_by_signals
@@ -193,11 +193,15 @@ def export(
 
 
 @app.command
-def doctor(*, as_json: JsonFlag = False) -> int:
-    """What works on this machine, proved by running it."""
+def doctor(
+    *,
+    options: Annotated[ModelOptions | None, Parameter(name="*")] = None,
+    as_json: JsonFlag = False,
+) -> int:
+    """What works on this machine, proved by running it, and what brings the rest."""
     from streamvpr import doctor as clinic
 
-    checks = clinic.examine()
+    checks = clinic.examine(options)
     _print(clinic.as_json(checks) if as_json else clinic.as_text(checks))
     return clinic.exit_code(checks)
 

@@ -48,8 +48,8 @@ class Records(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DescribingOptions:
-    """What every command has that describes the frames of sources with a model."""
+class ModelOptions:
+    """Which model runs, and on what."""
 
     model: Annotated[
         str | None,
@@ -67,6 +67,12 @@ class DescribingOptions:
         int,
         Parameter(help="CPU threads of the model; 0 for all cores.", validator=within(0, 1024)),
     ] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescribingOptions(ModelOptions):
+    """What every command has that describes the frames of sources with a model."""
+
     batch_size: Annotated[
         int,
         Parameter(

@@ -22,6 +22,11 @@ class StreamVPRError(Exception):
 
     exit_code: ClassVar[int] = 1
 
+    def __init__(self, message: str = "", *, remedy: str | None = None) -> None:
+        """`remedy` is the one command that mends it, where there is one."""
+        super().__init__(message)
+        self.remedy = remedy
+
 
 class ConfigError(StreamVPRError):
     """An option or setting that cannot be, or an extra that is not installed."""

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 # Both packages put their files into one folder `onnxruntime`: installed over the other, each is
 # broken by the other's removal. So both go first; pip skips the one that is not there.
-SWITCH = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'streamvpr[gpu]'"
+UNINSTALL = "pip uninstall -y onnxruntime onnxruntime-gpu"
+GPU_EXTRA = "pip install 'streamvpr[gpu]'"
+SWITCH = f"{UNINSTALL} && {GPU_EXTRA}"
 # Loaded by the CUDA provider when it runs, so that it stands in no list of the file's.
 LOADED_LATER = ["libcudnn.so.9"]
 OWN = {
@@ -43,7 +45,8 @@ def require(runtime: ModuleType, device: str) -> None:
     if PROVIDERS[device] not in runtime.get_available_providers():
         raise ModelError(
             f"device {device} needs the GPU build of ONNX Runtime, and the CPU build is installed: "
-            f"{SWITCH}"
+            f"{SWITCH}",
+            remedy=SWITCH,
         )
     try:
         find_gpu()
@@ -53,7 +56,8 @@ def require(runtime: ModuleType, device: str) -> None:
     required = required_libraries(folder_of(runtime), device)
     missing = missing_libraries(required)
     if missing:
-        raise ModelError(f"device {device}: {remedy(missing, version_of(required, 'libcudart'))}")
+        cuda = version_of(required, "libcudart")
+        raise ModelError(f"device {device}: {remedy(missing, cuda)}", remedy=command(missing, cuda))
 
 
 def preload(runtime: ModuleType, device: str) -> None:
@@ -107,18 +111,20 @@ def missing_libraries(names: Iterable[str]) -> list[str]:
 
 def remedy(missing: list[str], cuda: str = "13") -> str:
     """What to do where these libraries do not load, in one line; `cuda` is its major version."""
-    plain = [name for name in missing if not name.startswith(TENSORRT)]
-    # Without CUDA's own TensorRT cannot be loaded either, so they come first.
+    plain = _plain(missing)
+    brings = f"{', '.join(plain or missing)} cannot be loaded; {command(missing, cuda)} brings"
     if plain:
-        return (
-            f"{', '.join(plain)} cannot be loaded; pip install 'streamvpr[gpu]' brings NVIDIA's "
-            "libraries, or use --device cpu"
-        )
+        return f"{brings} NVIDIA's libraries, or use --device cpu"
+    return f"{brings} TensorRT (on Jetson: apt install tensorrt), or use --device cuda"
+
+
+def command(missing: list[str], cuda: str = "13") -> str:
+    """What brings these libraries."""
+    # Without CUDA's own TensorRT cannot be loaded either, so they come first.
+    if _plain(missing):
+        return GPU_EXTRA
     version = missing[0].rpartition(".")[2]
-    return (
-        f"{', '.join(missing)} cannot be loaded; pip install 'tensorrt-cu{cuda}=={version}.*' "
-        "brings TensorRT (on Jetson: apt install tensorrt), or use --device cuda"
-    )
+    return f"pip install 'tensorrt-cu{cuda}=={version}.*'"
 
 
 def explain(runtime: ModuleType, device: str, error: ModelError) -> ModelError:
@@ -127,8 +133,9 @@ def explain(runtime: ModuleType, device: str, error: ModelError) -> ModelError:
     reason = load_error(folder / "capi" / OWN[device], folder / "capi" / SHARED)
     if reason:
         return ModelError(
-            f"device {device} does not run here: {reason}; pip install 'streamvpr[gpu]' brings "
-            "libraries that fit together, or use --device cpu"
+            f"device {device} does not run here: {reason}; {GPU_EXTRA} brings "
+            "libraries that fit together, or use --device cpu",
+            remedy=GPU_EXTRA,
         )
     if not isinstance(error, FellBack):
         return ModelError(f"device {device} does not run here: {error}; or use --device cpu")
@@ -150,6 +157,11 @@ def load_error(provider: Path, shared: Path) -> str:
     except OSError as error:
         return first_line(error)
     return ""
+
+
+def _plain(names: list[str]) -> list[str]:
+    """Those that are no part of TensorRT."""
+    return [name for name in names if not name.startswith(TENSORRT)]
 
 
 def _loads(name: str) -> bool:

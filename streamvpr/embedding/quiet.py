@@ -17,12 +17,12 @@ MARK = b":onnxruntime:"
 
 
 @contextlib.contextmanager
-def without_log() -> Iterator[None]:
-    """Drop the log lines that ONNX Runtime's C++ side writes to stderr while it is imported.
+def without_log(mark: bytes = MARK) -> Iterator[None]:
+    """Drop the lines with `mark` that a library writes to stderr by itself.
 
-    Where /sys/class/drm lists a card that is no PCI device (Jetson, Raspberry Pi, servers in the
-    cloud) the import warns of it, before there is a severity that could be set. What others write
-    in the meantime comes out afterwards.
+    Those of ONNX Runtime while it is imported: where /sys/class/drm lists a card that is no PCI
+    device (Jetson, Raspberry Pi, servers in the cloud) it warns of it, before there is a severity
+    that could be set. What others write in the meantime comes out afterwards.
     """
     try:
         kept = os.dup(STDERR)
@@ -37,11 +37,11 @@ def without_log() -> Iterator[None]:
             os.dup2(kept, STDERR)
             os.close(kept)
             caught.seek(0)
-            _pass_on(caught.read())
+            _pass_on(caught.read(), mark)
 
 
-def _pass_on(text: bytes) -> None:
-    lines = [line for line in text.splitlines(keepends=True) if MARK not in line]
+def _pass_on(text: bytes, mark: bytes) -> None:
+    lines = [line for line in text.splitlines(keepends=True) if mark not in line]
     if lines:
         os.write(STDERR, b"".join(lines))
 

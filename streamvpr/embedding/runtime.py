@@ -50,7 +50,8 @@ def load_runtime() -> ModuleType:
     except ImportError as error:
         raise ConfigError(
             "running a model needs ONNX Runtime: pip install 'streamvpr[cpu]' "
-            f"(or 'streamvpr[gpu]' for CUDA); {first_line(error)}"
+            f"(or 'streamvpr[gpu]' for CUDA); {first_line(error)}",
+            remedy="pip install 'streamvpr[cpu]'",
         ) from error
     runtime: ModuleType = onnxruntime
     # Its own log lines on stderr say nothing that the exceptions do not.

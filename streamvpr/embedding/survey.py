@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+BUILD = "streamvpr models --build-engines"
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceState:
     """What was found of a device."""
@@ -23,6 +26,8 @@ class DeviceState:
     """None where it was not tried."""
     detail: str
     """What ran, or what is missing and what to do."""
+    remedy: str | None = None
+    """The one command that brings what is missing, where there is one."""
 
 
 def survey_devices(
@@ -40,11 +45,9 @@ def _state(model: str | None, device: str) -> DeviceState:
         require(load_runtime(), device)
         if device == "tensorrt" and not has_engine(model):
             return DeviceState(
-                device,
-                None,
-                "not tried: building an engine takes minutes; `streamvpr models --build-engines`",
+                device, None, f"not tried: building an engine takes minutes; `{BUILD}`", BUILD
             )
         name = open_embedder(model, device=device).card.name
     except ModelError as error:
-        return DeviceState(device, False, str(error))
+        return DeviceState(device, False, str(error), error.remedy)
     return DeviceState(device, True, f"{name} ran")

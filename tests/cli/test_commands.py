@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from streamvpr.demo import LAP_SECONDS
+from streamvpr.networks import NETWORKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -282,7 +283,7 @@ class TestEval:
         assert str(plot) in result.error
 
 
-class TestModelsAndDoctor:
+class TestModels:
     def test_models_lists_those_of_the_user_too(
         self, cli: Make, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -311,16 +312,14 @@ class TestModelsAndDoctor:
         found = {line["name"]: line for line in cli("models", "--json").lines}
         assert "no card" in found["bare"]["error"]
 
-    def test_doctor_proves_what_works(self, cli: Make) -> None:
-        result = cli("doctor", "--json")
-        assert result.code == 0
-        found = {line["name"]: line for line in result.lines}
-        for name in ("decode", "model", "geometry", "memory"):
-            assert found[name]["works"] is True
-        assert "bytes" in found["memory"]["detail"]
-        text = cli("doctor")
-        assert text.code == 0
-        assert len(text.out.splitlines()) == len(result.lines)
+    def test_models_lists_networks_too(self, cli: Make) -> None:
+        lines = cli("models", "--json").lines
+        offers = {line["name"]: line for line in lines if line["type"] == "network"}
+        assert set(offers) == {network.name for network in NETWORKS}
+        assert all(offer["milliseconds"] > 0 for offer in offers.values())
+        assert "efficientnet-lite0-gem" in offers["efficientnet-lite0-gem"]["exported"]
+        assert {line["type"] for line in lines} == {"model", "network"}
+        assert "streamvpr export cosplace --weights" in cli("models").out.decode()
 
 
 def test_the_demo_comes_back_and_finds_where_it_was(cli: Make, tmp_path: Path) -> None:
