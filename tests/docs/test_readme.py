@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from streamvpr.config import MatchOptions, RunOptions
+from streamvpr.config import CalibrateOptions, DescribingOptions, MatchOptions, RunOptions
+from streamvpr.export import ExportOptions
 from streamvpr.frames import StreamState, Verdict
+from streamvpr.networks import NETWORKS
 from streamvpr.records import Health, LoopClosure, Stream
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +37,33 @@ def test_no_table_has_an_option_that_is_gone() -> None:
     fields = {*dataclasses.fields(RunOptions), *dataclasses.fields(MatchOptions)}
     known = {"--" + field.name.replace("_", "-") for field in fields}
     assert documented_options() <= known | {"--config", "--log-level", "--quiet"}
+
+
+@pytest.mark.parametrize(
+    ("options", "base"), [(ExportOptions, None), (CalibrateOptions, DescribingOptions)]
+)
+def test_every_option_of_other_commands_stands_in_the_page_on_models(
+    options: type, base: type | None
+) -> None:
+    page = (ROOT / "docs/models.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`--.*?) \|", page, re.MULTILINE)
+    documented = {option for row in rows for option in re.findall(r"--[a-z0-9-]+", row)}
+    inherited = {field.name for field in dataclasses.fields(base)} if base else set()
+    own = {field.name for field in dataclasses.fields(options)} - inherited
+    assert {"--" + name.replace("_", "-") for name in own} <= documented
+
+
+def test_every_network_is_named() -> None:
+    listed = README + (ROOT / "docs/models.md").read_text(encoding="utf-8")
+    for network in NETWORKS:
+        assert network.name.removesuffix("-gem").split("-")[-1].lower() in listed.lower()
+
+
+@pytest.mark.parametrize("page", ["models.md", "live.md", "benchmarks.md"])
+def test_links_of_other_pages_lead_somewhere(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert target.startswith("https://") or (ROOT / "docs" / target).exists(), target
 
 
 def test_every_field_of_a_closure_is_explained() -> None:

@@ -11,10 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-for _module in ("torch", "torchvision", "onnx", "onnxscript", "onnxslim", "onnxruntime"):
+for _module in (
+    "torch",
+    "torchvision",
+    "onnx",
+    "onnxscript",
+    "onnxslim",
+    "onnxruntime",
+    "safetensors",
+):
     pytest.importorskip(_module, reason=f"exporting networks needs {_module}")
 
 import onnx
+import safetensors.torch
 import torch
 
 from streamvpr.cli import run_command
@@ -24,6 +33,11 @@ from streamvpr.errors import ConfigError, ModelError, StoreError
 from streamvpr.export import ExportOptions, Precision, export_model
 from streamvpr.export.architectures import build
 from streamvpr.export.architectures.building import Cut
+from streamvpr.export.architectures.cosplace import make_cosplace
+from streamvpr.export.architectures.dinov2 import make_dinov2_gem
+from streamvpr.export.architectures.netvlad import make_netvlad
+from streamvpr.export.architectures.salad import SALADShape, make_dinov2_salad
+from streamvpr.export.architectures.vit import ViTShape
 from streamvpr.export.checking import check, compare
 from streamvpr.export.descriptor import Descriptor
 from streamvpr.export.pictures import photographs, read_pictures
@@ -332,3 +346,40 @@ class TestCommand:
         (line,) = err.splitlines()
         assert line.startswith("streamvpr: error: ")
         assert said in line
+
+
+def untrained(name: str) -> dict[str, torch.Tensor]:
+    """Tensors of a small variant of a network, under its published names."""
+    torch.manual_seed(0)
+    backbone = ViTShape(width=64, depth=1, side=4)
+    make: dict[str, Callable[[], torch.nn.Module]] = {
+        "cosplace": lambda: make_cosplace("resnet18", 32),
+        "eigenplaces": lambda: make_cosplace("resnet18", 32),
+        "netvlad": make_netvlad,
+        "dinov2-gem": lambda: make_dinov2_gem(backbone),
+        "dinov2-salad": lambda: make_dinov2_salad(backbone, SALADShape(4, 8, 6, 16)),
+    }
+    return make[name]().state_dict()
+
+
+@pytest.mark.parametrize(
+    ("name", "dimension"),
+    [
+        ("cosplace", 32),
+        ("eigenplaces", 32),
+        ("netvlad", 32768),
+        ("dinov2-gem", 64),
+        ("dinov2-salad", 38),
+    ],
+)
+def test_other_networks_go_the_same_way(name: str, dimension: int, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.safetensors"
+    state = {key: value.contiguous().clone() for key, value in untrained(name).items()}
+    safetensors.torch.save_file(state, weights)
+    chosen = ExportOptions(weights=weights, output=tmp_path / "models", size=(70, 56))
+    made = export_model(name, chosen)
+    assert made.model.stem == f"{name}-70x56"
+    embedder = open_embedder(str(made.model), device="cpu", threads=1)
+    found = embedder.embed(list(photographs(2, (70, 56))))
+    assert found.shape == (2, dimension)
+    assert np.linalg.norm(found, axis=1) == pytest.approx(1, abs=1e-4)
