@@ -22,6 +22,7 @@ from streamvpr.errors import (
     StreamVPRError,
 )
 from streamvpr.evaluation import Scores, evaluate
+from streamvpr.export import ExportOptions, export_model
 from streamvpr.frames import Candidate, Decision, Features, Frame, Place, Verdict, Verification
 from streamvpr.library import decide, match, run
 from streamvpr.records import LoopClosure, Query
@@ -35,6 +36,7 @@ __all__ = [
     "Decision",
     "DeviceError",
     "Embedder",
+    "ExportOptions",
     "FeatureExtractor",
     "Features",
     "Frame",
@@ -59,6 +61,7 @@ __all__ = [
     "__version__",
     "decide",
     "evaluate",
+    "export_model",
     "find_model",
     "list_models",
     "match",

@@ -9,6 +9,7 @@ channel while it was trained: fed with photographs, the right reading finds the 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -42,7 +43,7 @@ SILENT = 1e-3
 
 def strides_in_1x1(state: State, cut: Cut, network: Network) -> bool:
     """Whether the weights are of a v1 ResNet-50; where they don't tell, they are taken for v1.5."""
-    images = _normalised(photographs(PICTURES, (SIDE, SIDE)), network)
+    images = normalised(photographs(PICTURES, (SIDE, SIDE)), network)
     first, later = (_misfit(state, cut, images, v1=v1) for v1 in (True, False))
     if later > CLEAR * first:
         logger.info("the weights are of a ResNet with strides in its 1x1 convolutions (v1)")
@@ -55,15 +56,14 @@ def strides_in_1x1(state: State, cut: Cut, network: Network) -> bool:
     return False
 
 
-def _normalised(images: NDArray[np.uint8], network: Network) -> Tensor:
+def normalised(images: NDArray[np.uint8], network: Network) -> Tensor:
+    """Pictures (N, H, W, 3) as the network is fed them, (N, 3, H, W)."""
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (network.mean, network.std))
     return (torch.from_numpy(images).permute(0, 3, 1, 2).float() - mean) / std
 
 
 def _misfit(state: State, cut: Cut, images: Tensor, *, v1: bool) -> float:
     """How far the channels' variances are from those remembered, but for a common factor."""
-    from dataclasses import replace
-
     module = build_resnet50_gem(state, replace(cut, stride_in_1x1=v1)).eval()
     found: list[float] = []
     for name, norm in module.named_modules():

@@ -23,7 +23,7 @@ def make_resnet_state() -> Callable[..., dict[str, Any]]:
     pytest.importorskip("torchvision", reason="exporting networks needs torchvision")
     from streamvpr.export.architectures.resnet import make_resnet50_gem
     from streamvpr.export.pictures import photographs
-    from streamvpr.export.strides import _normalised
+    from streamvpr.export.strides import normalised
     from streamvpr.networks import find_network
 
     made: dict[bool, dict[str, Any]] = {}
@@ -39,7 +39,7 @@ def make_resnet_state() -> Callable[..., dict[str, Any]]:
             network = find_network("resnet50-gem")
             assert network is not None
             with torch.no_grad():
-                module(_normalised(photographs(20, (SIDE, SIDE)), network))
+                module(normalised(photographs(20, (SIDE, SIDE)), network))
             state = module.state_dict()
             made[v1] = {k: v for k, v in state.items() if not k.startswith("gem.")}
         return dict(made[v1])
