@@ -23,6 +23,7 @@ from streamvpr.export.checking import check
 from streamvpr.export.descriptor import Descriptor
 from streamvpr.export.graph import INPUT, OUTPUT, to_onnx
 from streamvpr.export.halving import halve, halve_weights
+from streamvpr.export.options import parse_size
 from streamvpr.export.pictures import noise, photographs, read_pictures, spread
 from streamvpr.export.projection import fit_projection
 from streamvpr.export.quantising import quantise
@@ -99,7 +100,7 @@ def export_network(network: Network, options: ExportOptions) -> Exported:
 
 def choose_size(network: Network, options: ExportOptions) -> tuple[int, int]:
     """(width, height): what was asked for, where the network takes it. Raises ConfigError."""
-    size = options.size or network.size
+    size = asked_size(options) or network.size
     if network.fixed_size and size != network.size:
         raise ConfigError(f"--size: {network.name} holds for {_shown(network.size)} only")
     if any(side % network.multiple_of for side in size):
@@ -111,11 +112,20 @@ def choose_size(network: Network, options: ExportOptions) -> tuple[int, int]:
     return size
 
 
+def asked_size(options: ExportOptions) -> tuple[int, int] | None:
+    """--size as (width, height). Raises ConfigError."""
+    try:
+        return None if options.size is None else parse_size(options.size)
+    except ValueError as error:
+        raise ConfigError(f"--size: {error}") from error
+
+
 def default_name(network: Network, options: ExportOptions) -> str:
     """The network's, and what differs from its plain export."""
     parts = [network.name, options.stage or ""]
-    if options.size is not None and options.size != network.size:
-        parts.append(_shown(options.size))
+    size = asked_size(options)
+    if size is not None and size != network.size:
+        parts.append(_shown(size))
     if options.dim is not None:
         parts.append(str(options.dim))
     if options.precision.value != "fp32":

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - read by cyclopts at run time
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -24,9 +24,8 @@ class Precision(StrEnum):
     INT8 = "int8"
 
 
-def to_size(_: type, tokens: Any) -> tuple[int, int]:
-    """A cyclopts converter of WIDTHxHEIGHT."""
-    text = str(tokens[0].value)
+def parse_size(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT as (width, height). Raises ValueError."""
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
     sides = tuple(int(side) for side in found.groups()) if found else (0, 0)
     if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in sides):
@@ -34,6 +33,12 @@ def to_size(_: type, tokens: Any) -> tuple[int, int]:
             f'"{text}" is no size; write WIDTHxHEIGHT, each {SMALLEST_SIDE} to {LARGEST_SIDE}'
         )
     return sides[0], sides[1]
+
+
+def a_size(_: type, value: str | None) -> None:
+    """A cyclopts validator of WIDTHxHEIGHT."""
+    if value is not None:
+        parse_size(value)
 
 
 def file_name(_: type, value: str | None) -> None:
@@ -82,12 +87,11 @@ class ExportOptions:
         ),
     ] = None
     size: Annotated[
-        tuple[int, int] | None,
+        str | None,
         Parameter(
             help="WIDTHxHEIGHT of the pictures that it is fed. Default: what the network was made "
             "for.",
-            converter=to_size,
-            n_tokens=1,
+            validator=a_size,
         ),
     ] = None
     dynamic_size: Annotated[

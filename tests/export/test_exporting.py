@@ -57,7 +57,7 @@ REAL = Path(__file__).resolve().parents[3] / "shared" / "weights" / "resnet50_co
 
 def options(weights: Path, output: Path, **more: Any) -> ExportOptions:
     return ExportOptions(
-        weights=weights, output=output, **{"size": SIZE, "stride_in_1x1": False} | more
+        weights=weights, output=output, **{"size": "96x64", "stride_in_1x1": False} | more
     )
 
 
@@ -208,8 +208,9 @@ class TestSizes:
     @pytest.mark.parametrize(
         ("name", "more", "said"),
         [
-            ("mixvpr", {"size": (384, 384)}, "holds for 320x320 only"),
-            ("dinov2-gem", {"size": (224, 225)}, "multiples of 14"),
+            ("mixvpr", {"size": "384x384"}, "holds for 320x320 only"),
+            ("dinov2-gem", {"size": "224x225"}, "multiples of 14"),
+            ("resnet50-gem", {"size": "16x16"}, "WIDTHxHEIGHT"),
             ("efficientnet-lite0-gem", {"dynamic_size": True}, "built for one size"),
         ],
     )
@@ -376,7 +377,7 @@ def test_other_networks_go_the_same_way(name: str, dimension: int, tmp_path: Pat
     weights = tmp_path / "weights.safetensors"
     state = {key: value.contiguous().clone() for key, value in untrained(name).items()}
     safetensors.torch.save_file(state, weights)
-    chosen = ExportOptions(weights=weights, output=tmp_path / "models", size=(70, 56))
+    chosen = ExportOptions(weights=weights, output=tmp_path / "models", size="70x56")
     made = export_model(name, chosen)
     assert made.model.stem == f"{name}-70x56"
     embedder = open_embedder(str(made.model), device="cpu", threads=1)
