@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from streamvpr.export.architectures.building import Cut, State
 
 BUILDERS: dict[str, Callable[[State, Cut], nn.Module]] = {
+    "resnet50-gem": build_resnet50_gem,
     "efficientnet-lite0-gem": build_efficientnet_lite0,
     "mobilenetv2-gem": build_mobilenetv2,
-    "resnet50-gem": build_resnet50_gem,
     "cosplace": build_cosplace,
     "eigenplaces": build_cosplace,
     "mixvpr": build_mixvpr,
