@@ -111,7 +111,9 @@ class TestTicker:
     def test_an_interrupt_does_not_wait_for_the_work(self) -> None:
         """In a process of its own, whose work would take a minute."""
         code = (
-            "import time; from streamvpr.embedding.ticker import patiently\n"
+            "import signal, time; from streamvpr.embedding.ticker import patiently\n"
+            # A shell starts what runs in its background with Ctrl-C ignored.
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "print('begun', flush=True); patiently(lambda: time.sleep(60), print)"
         )
         began = time.monotonic()
