@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import streamvpr
-from streamvpr.embedding import Embedder
+from streamvpr.embedding import Embedder, opening
 from streamvpr.errors import ModelError, SourceLost
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class TestEnding:
         run.wait_for(1, "stream", state="lost")
         run.stop()
         monkeypatch.setattr(Embedder, "embed", broken)
-        monkeypatch.setattr(Embedder, "prove", lambda _: None)
+        monkeypatch.setattr(opening, "prove", lambda _: None)
         run = live(f"down=rtsp://127.0.0.1:{free_port}/x", f"up={flight.path}")
         run.join(10)
         assert isinstance(run.error, ModelError)

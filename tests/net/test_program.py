@@ -247,8 +247,9 @@ class TestSystemd:
         path, inbox = notified
         code = (
             "import sys, time; from streamvpr import cli, Embedder\n"
+            "from streamvpr.embedding import opening\n"
             "Embedder.embed = lambda *_: time.sleep(3) or sys.exit()\n"
-            "Embedder.prove = lambda *_: None\n"
+            "opening.prove = lambda _: None\n"
             "sys.exit(cli.run_command(sys.argv[1:]))"
         )
         environment = {**os.environ, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "600000"}
