@@ -40,7 +40,7 @@ class Network:
     megabytes: float = 0.0
     """Of the exported file in float32."""
     gigaflops: float = 0.0
-    """Multiplications and additions for one picture of `size`, in 10^9."""
+    """Multiplications, each with its addition, for one picture of `size`, in 10^9."""
 
 
 NETWORKS = (
