@@ -23,11 +23,21 @@ from streamvpr.errors import (
 )
 from streamvpr.evaluation import Scores, evaluate
 from streamvpr.export import ExportOptions, export_model
-from streamvpr.frames import Candidate, Decision, Features, Frame, Place, Verdict, Verification
+from streamvpr.features import FeatureExtractor, OrbExtractor, open_extractor
+from streamvpr.frames import (
+    Candidate,
+    Decision,
+    FeatureKind,
+    Features,
+    Frame,
+    Place,
+    Verdict,
+    Verification,
+)
+from streamvpr.geometry import Verifier
 from streamvpr.library import decide, match, run
 from streamvpr.records import LoopClosure, Query
 from streamvpr.sources import Clip, SourceOptions, open_source
-from streamvpr.verification import FeatureExtractor, Verifier
 
 __all__ = [
     "Candidate",
@@ -38,12 +48,14 @@ __all__ = [
     "Embedder",
     "ExportOptions",
     "FeatureExtractor",
+    "FeatureKind",
     "Features",
     "Frame",
     "LoopClosure",
     "MatchOptions",
     "ModelCard",
     "ModelError",
+    "OrbExtractor",
     "Place",
     "PlaceDatabase",
     "Query",
@@ -66,6 +78,7 @@ __all__ = [
     "list_models",
     "match",
     "open_embedder",
+    "open_extractor",
     "open_source",
     "run",
 ]

@@ -83,16 +83,28 @@ class Keyframe:
     """JPEG of the picture; None where no previews are asked for."""
 
 
+class FeatureKind(StrEnum):
+    """What local features are, and with that how they are compared."""
+
+    ORB = "orb"
+    """256 bits."""
+    SIFT = "sift"
+    """128 counts of gradients."""
+    XFEAT = "xfeat"
+    """64 numbers out of a network."""
+
+
 @dataclass(frozen=True, slots=True)
 class Features:
     """Local features of one keyframe."""
 
     points: NDArray[np.float32]
     """(N, 2) x, y in source pixels."""
-    descriptors: Image
-    """(N, 32) uint8, 256 bits each."""
+    descriptors: NDArray[np.uint8] | NDArray[np.float16]
+    """ORB: (N, 32) uint8, 256 bits. SIFT: (N, 128) uint8. XFeat: (N, 64) float16 of length 1."""
     scale: float
     """Source pixels per pixel of the image in which the features were found."""
+    kind: FeatureKind = FeatureKind.ORB
 
     @property
     def nbytes(self) -> int:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import cv2
 
+from streamvpr.features import analysis_size
 from streamvpr.frames import Keyframe
 from streamvpr.sampler import FrameRateSampler, StillnessGate
-from streamvpr.verification import analysis_size
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from streamvpr.sources import Source
 
 THUMBNAIL_QUALITY = 85
+THUMBNAIL_SIDE = 640
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,8 @@ class KeyframeForms:
 
     input_width: int
     input_height: int
-    gray: bool
-    """Luma for local features."""
+    analysed_side: int | None
+    """Longest side of the luma for local features; None where geometry is off."""
     thumbnail: bool
     """JPEG for previews."""
 
@@ -111,9 +112,15 @@ class KeyframeMaker:
             arrival=frame.arrival,
             same_view_as=same_view_as,
             model_input=picture.rgb(forms.input_width, forms.input_height) if moved else None,
-            gray=_analysed(picture) if moved and forms.gray else None,
+            gray=self._analysed(picture) if moved else None,
             thumbnail=_thumbnail(picture) if moved and forms.thumbnail else None,
         )
+
+    def _analysed(self, picture: Picture) -> Image | None:
+        side = self._forms.analysed_side
+        if side is None:
+            return None
+        return picture.gray(*analysis_size(picture.width, picture.height, side))
 
     def _same_view_as(self, frame: Frame, index: int) -> int | None:
         if self._gate is None:
@@ -122,12 +129,8 @@ class KeyframeMaker:
         return self._gate.observe(index, frame.time, luma)
 
 
-def _analysed(picture: Picture) -> Image:
-    return picture.gray(*analysis_size(picture.width, picture.height))
-
-
 def _thumbnail(picture: Picture) -> bytes:
-    rgb = picture.rgb(*analysis_size(picture.width, picture.height))
+    rgb = picture.rgb(*analysis_size(picture.width, picture.height, THUMBNAIL_SIDE))
     bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY])
     return bytes(data)

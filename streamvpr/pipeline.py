@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from streamvpr.embedding import Embedder
+    from streamvpr.features import FeatureExtractor
     from streamvpr.frames import Features
     from streamvpr.sinks import Fanout
     from streamvpr.stream import Stream
-    from streamvpr.verification import FeatureExtractor
 
 logger = logging.getLogger(__name__)
 

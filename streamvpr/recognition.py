@@ -6,16 +6,16 @@ import math
 from typing import TYPE_CHECKING
 
 from streamvpr.frames import Candidate, Decision, Place, Verdict, Verification
+from streamvpr.geometry import LEAST_MATCHES
 from streamvpr.matching import RevisitTracker
 from streamvpr.sampler import Exclusion, ExclusionWindow
-from streamvpr.verification import LEAST_MATCHES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from streamvpr.database import PlaceDatabase
     from streamvpr.frames import Described, Descriptor
-    from streamvpr.verification import Verifier
+    from streamvpr.geometry import Verifier
 
 
 # In the logarithm of the odds: from the threshold to a similarity of 1, and for each factor e of

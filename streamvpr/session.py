@@ -11,6 +11,8 @@ from streamvpr.config import HEALTH_SECONDS, MatchOptions, RunOptions, require_c
 from streamvpr.database import PlaceDatabase
 from streamvpr.embedding import open_embedder
 from streamvpr.errors import ConfigError, SourceError, StreamVPRError
+from streamvpr.features import open_extractor
+from streamvpr.geometry import Verifier
 from streamvpr.keyframes import FrameReader, KeyframeForms, KeyframeMaker
 from streamvpr.pipeline import Pipeline
 from streamvpr.recognition import Judge, Recognizer
@@ -20,7 +22,6 @@ from streamvpr.sources import name_sources, open_concat, open_source
 from streamvpr.sources.address import Kind, parse_address
 from streamvpr.stream import Stream
 from streamvpr.summary import ClosureCounter, Summary
-from streamvpr.verification import FeatureExtractor, Verifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -175,6 +176,7 @@ class _Kit:
         why = f" (not on cuda: {note})" if note else ""
         logger.info("model %s on %s%s", card.name, self._embedder.device, why)
         self._sim_threshold = _sim_threshold(options, card)
+        self._extractor = open_extractor() if options.verify_geom else None
 
     def recognizer(self, exclusion: Exclusion | None) -> Recognizer:
         options = self._options
@@ -207,7 +209,12 @@ class _Kit:
     ) -> Stream:
         size = self._embedder.card.input
         options = self._options
-        forms = KeyframeForms(size.width, size.height, gray=options.verify_geom, thumbnail=previews)
+        forms = KeyframeForms(
+            size.width,
+            size.height,
+            analysed_side=None if self._extractor is None else self._extractor.largest_side,
+            thumbnail=previews,
+        )
         gate = None if exclusion is None else StillnessGate(exclusion)
         database = recognizer.database
         return Stream(
@@ -224,7 +231,7 @@ class _Kit:
         return Pipeline(
             streams,
             embedder=self._embedder,
-            extractor=FeatureExtractor() if self._options.verify_geom else None,
+            extractor=self._extractor,
             sink=fanout,
             batch_size=self._options.batch_size,
             health_every=health_every,

@@ -12,7 +12,8 @@ from streamvpr.embedding import find_model
 from streamvpr.embedding.card import read_card
 from streamvpr.embedding.proof import textured_picture
 from streamvpr.errors import ModelError
-from streamvpr.verification import BYTES_PER_FEATURE, MOST_FEATURES, FeatureExtractor, Verifier
+from streamvpr.features import open_extractor
+from streamvpr.geometry import Verifier
 
 WIDTH, HEIGHT = 640, 480
 # Pixels, down and to the right.
@@ -27,7 +28,7 @@ def check(model: str | None) -> list[Check]:
 def _geometry() -> Finding:
     gray = np.ascontiguousarray(textured_picture(WIDTH, HEIGHT)[..., 0])
     shifted = np.ascontiguousarray(np.roll(gray, SHIFT, (0, 1)))
-    extractor = FeatureExtractor()
+    extractor = open_extractor()
     here, there = extractor.extract(gray, WIDTH), extractor.extract(shifted, WIDTH)
     found = Verifier().verify(here, there)
     least = RunOptions().min_inliers
@@ -41,7 +42,7 @@ def _geometry() -> Finding:
 
 def _memory(model: str | None) -> Finding:
     dimension, capacity = read_card(find_model(model)).dimension, RunOptions().capacity
-    descriptor, features = dimension * 4, MOST_FEATURES * BYTES_PER_FEATURE
+    descriptor, features = dimension * 4, open_extractor().most_bytes
     place = descriptor + features
     values = {
         "dimension": dimension,
@@ -51,7 +52,7 @@ def _memory(model: str | None) -> Finding:
     }
     return Finding(
         f"a place takes up to {place:,} bytes ({descriptor:,} for {dimension} dimensions, "
-        f"{features:,} for {MOST_FEATURES} features); --capacity {capacity} is at most "
+        f"{features:,} for local features); --capacity {capacity} is at most "
         f"{place * capacity / 1e6:,.0f} MB a stream, thumbnails with --output-dir on top",
         values,
     )

@@ -21,9 +21,9 @@ from streamvpr.frames import (
     Verdict,
     Verification,
 )
+from streamvpr.geometry import LEAST_MATCHES
 from streamvpr.recognition import Judge, Recognizer
 from streamvpr.sampler import Exclusion, StillnessGate
-from streamvpr.verification import LEAST_MATCHES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,17 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
+from streamvpr.features import OrbExtractor, analysis_size
+from streamvpr.features.orb import BYTES_PER_FEATURE, LARGEST_SIDE, MOST_FEATURES
 from streamvpr.frames import Features, Verification
-from streamvpr.verification import (
-    BYTES_PER_FEATURE,
-    LEAST_MATCHES,
-    MOST_FEATURES,
-    RATIO,
-    FeatureExtractor,
-    Verifier,
-    analysis_size,
-    mutual_matches,
-)
+from streamvpr.geometry import LEAST_MATCHES, Verifier, mutual_matches
+from streamvpr.geometry.correspondence import RATIO
 
 if TYPE_CHECKING:
     from streamvpr.frames import Image
@@ -48,7 +42,7 @@ def half(picture: Image) -> Image:
 
 
 def features_at_half_size(picture: Image) -> Features:
-    return FeatureExtractor().extract(half(picture), picture.shape[1])
+    return OrbExtractor().extract(half(picture), picture.shape[1])
 
 
 def about_the_middle(degrees: float, scale: float) -> np.ndarray:
@@ -101,7 +95,7 @@ def test_the_homography_is_right_in_source_pixels(seed: int, true: np.ndarray) -
 def test_pictures_of_different_sizes_are_mapped_from_the_one_s_pixels_to_the_other_s() -> None:
     picture = texture(2)
     query = features_at_half_size(picture)
-    match = FeatureExtractor().extract(half(picture), WIDTH // 2)  # that picture itself is small
+    match = OrbExtractor().extract(half(picture), WIDTH // 2)  # that picture itself is small
     found = Verifier().verify(query, match)
     assert most_error(found.homography, np.diag([0.5, 0.5, 1.0])) < 1
     back = Verifier().verify(match, query)
@@ -144,7 +138,7 @@ def test_tiny_pictures_have_nothing_to_match_and_raise_nothing(
 ) -> None:
     noise = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
     picture = np.zeros(size, np.uint8) if filled == "blank" else noise
-    tiny = FeatureExtractor().extract(picture, size[1])
+    tiny = OrbExtractor().extract(picture, size[1])
     whole = features_at_half_size(texture(0))
     assert tiny.points.shape == (len(tiny.descriptors), 2)
     assert tiny.descriptors.shape[1] == 32
@@ -154,7 +148,7 @@ def test_tiny_pictures_have_nothing_to_match_and_raise_nothing(
 
 @pytest.mark.parametrize("shade", [0, 127, 255])
 def test_a_blank_picture_has_no_features(shade: int) -> None:
-    blank = FeatureExtractor().extract(np.full((360, 480), shade, np.uint8), 960)
+    blank = OrbExtractor().extract(np.full((360, 480), shade, np.uint8), 960)
     assert len(blank.points) == len(blank.descriptors) == 0
     assert blank.nbytes == 0
     found = Verifier().verify(blank, features_at_half_size(texture(0)))
@@ -162,19 +156,19 @@ def test_a_blank_picture_has_no_features(shade: int) -> None:
 
 
 def test_features_are_no_more_than_asked_for_and_cost_what_is_said() -> None:
-    found = FeatureExtractor().extract(half(texture(0)), WIDTH)
+    found = OrbExtractor().extract(half(texture(0)), WIDTH)
     assert 300 < len(found.points) <= MOST_FEATURES
     assert found.points.dtype == np.float32
     assert found.descriptors.dtype == np.uint8
     assert found.nbytes == len(found.points) * BYTES_PER_FEATURE
     assert found.scale == 2
-    assert len(FeatureExtractor(most=100).extract(half(texture(0)), WIDTH).points) <= 100
+    assert len(OrbExtractor(most=100).extract(half(texture(0)), WIDTH).points) <= 100
 
 
 def test_points_are_in_source_pixels() -> None:
     picture = np.zeros((360, 480), np.uint8)
     cv2.rectangle(picture, (200, 120), (260, 180), 255, -1)
-    corners = FeatureExtractor().extract(picture, 1440).points
+    corners = OrbExtractor().extract(picture, 1440).points
     assert len(corners) > 0
     assert corners.min() > 3 * 110
     assert corners[:, 0].max() < 3 * 270
@@ -277,6 +271,10 @@ def test_what_could_be_two_features_is_matched_with_neither() -> None:
     assert Verifier().verify(query, doubled).matches == 0
 
 
+def bits(descriptors: np.ndarray) -> Features:
+    return Features(np.zeros((len(descriptors), 2), np.float32), descriptors, 1.0)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_matches_are_mutual_nearest_neighbours_by_brute_force(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -291,7 +289,7 @@ def test_matches_are_mutual_nearest_neighbours_by_brute_force(seed: int) -> None
         if mutual and distances[first] < RATIO * distances[second]:
             naive.append((row, int(first)))
     assert len(naive) >= 5
-    assert sorted(map(tuple, mutual_matches(query, match).tolist())) == naive
+    assert sorted(map(tuple, mutual_matches(*map(bits, (query, match))).tolist())) == naive
 
 
 def test_the_same_seed_gives_the_same_result_again_and_again() -> None:
@@ -310,7 +308,7 @@ def test_the_same_seed_gives_the_same_result_again_and_again() -> None:
 
 
 def test_an_extractor_carries_nothing_from_one_picture_to_the_next() -> None:
-    extractor = FeatureExtractor()
+    extractor = OrbExtractor()
     before = extractor.extract(half(texture(6)), WIDTH)
     extractor.extract(np.zeros((4, 4), np.uint8), 4)
     after = extractor.extract(half(texture(6)), WIDTH)
@@ -333,4 +331,4 @@ def test_an_extractor_carries_nothing_from_one_picture_to_the_next() -> None:
 def test_the_analysed_picture_is_neither_too_large_nor_too_small(
     source: tuple[int, int], analysed: tuple[int, int]
 ) -> None:
-    assert analysis_size(*source) == analysed
+    assert analysis_size(*source, LARGEST_SIDE) == analysed

@@ -1,0 +1,10 @@
+"""Local features of pictures: what geometry compares.
+
+One file a kind. `open_extractor` gives the one that is asked for.
+"""
+
+from streamvpr.features.base import FeatureExtractor, analysis_size
+from streamvpr.features.opening import open_extractor
+from streamvpr.features.orb import OrbExtractor
+
+__all__ = ["FeatureExtractor", "OrbExtractor", "analysis_size", "open_extractor"]

@@ -1,0 +1,17 @@
+"""The extractor of the kind that is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from streamvpr.features.orb import OrbExtractor
+from streamvpr.frames import FeatureKind
+
+if TYPE_CHECKING:
+    from streamvpr.features.base import FeatureExtractor
+
+
+def open_extractor(kind: FeatureKind = FeatureKind.ORB) -> FeatureExtractor:
+    """An extractor of local features of that kind."""
+    assert kind is FeatureKind.ORB
+    return OrbExtractor()
