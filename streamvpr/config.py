@@ -16,6 +16,7 @@ from cyclopts import Parameter
 from streamvpr.channel import Overflow  # noqa: TC001 - read by cyclopts at run time
 from streamvpr.credentials import redact
 from streamvpr.errors import ConfigError
+from streamvpr.frames import FeatureKind
 from streamvpr.parsing import (
     LONGEST_SECONDS,
     av_options,
@@ -45,6 +46,14 @@ class Records(StrEnum):
     LOOPS = "loops"
     QUERIES = "queries"
     ALL = "all"
+
+
+class Emit(StrEnum):
+    """Which closures of one sustained revisit are reported."""
+
+    ALL = "all"
+    FIRST = "first"
+    BEST = "best"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,12 +216,75 @@ class RecognitionOptions(DescribingOptions):
             validator=within(above=0),
         ),
     ] = 3.0
+    min_overlap: Annotated[
+        float,
+        Parameter(
+            help="Least share of the smaller view that a verified match has in common with the "
+            "other; 0 asks for none.",
+            validator=within(0, 1),
+        ),
+    ] = 0.33
+    chance: Annotated[
+        bool,
+        Parameter(
+            help="Ask for more inliers than --min-inliers where random pairs of the stream have "
+            "many."
+        ),
+    ] = True
+    neighbours: Annotated[
+        bool,
+        Parameter(
+            help="Verify the places beside the best candidates and near the last match, too."
+        ),
+    ] = True
+    normalise: Annotated[
+        bool,
+        Parameter(
+            help="Judge similarity by how far it stands out of the stream's background, and not "
+            "by itself."
+        ),
+    ] = True
+    support: Annotated[
+        int,
+        Parameter(
+            help="Of the 5 frames before, so many must have had a candidate near the match.",
+            validator=within(0, 5),
+        ),
+    ] = 0
+    local_features: Annotated[
+        FeatureKind | None,
+        Parameter(
+            help="What geometry compares: orb, sift, xfeat. Default: orb, or sift with "
+            "--rotation-invariant."
+        ),
+    ] = None
+    rotation_invariant: Annotated[
+        bool,
+        Parameter(help="Views from above, at any heading.", negative=()),
+    ] = False
+    sequence_length: Annotated[
+        int,
+        Parameter(
+            help="Consecutive frames that must agree; 1: single frames.", validator=within(1, 200)
+        ),
+    ] = 1
+    bidirectional: Annotated[
+        bool,
+        Parameter(help="With --sequence-length: the way back counts, too.", negative=()),
+    ] = False
     records: Annotated[
         Records,
         Parameter(
             help="loops: closures. queries: one record for every processed frame. all: both."
         ),
     ] = Records.LOOPS
+    emit: Annotated[
+        Emit,
+        Parameter(
+            help="Closures of one sustained revisit that are reported: all, first, best (one "
+            "record when it ends, or after 30 frames)."
+        ),
+    ] = Emit.ALL
     output_dir: Annotated[
         Path | None,
         Parameter(
@@ -226,6 +298,12 @@ class RecognitionOptions(DescribingOptions):
             validator=within(0, 2**31 - 1),
         ),
     ] = 0
+
+    def feature_kind(self) -> FeatureKind:
+        """The local features that the options amount to."""
+        if self.local_features is not None:
+            return self.local_features
+        return FeatureKind.SIFT if self.rotation_invariant else FeatureKind.ORB
 
 
 @dataclass(frozen=True, kw_only=True)

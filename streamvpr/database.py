@@ -76,17 +76,60 @@ class PlaceDatabase:
         `left` only those that the view has left since: what is excluded never hides an older
         match. Exact: the result is that of sorting all of them by (similarity, older first).
         """
-        if len(self) == 0:
-            return []
-        scores = self._scores(descriptor)
-        indices = self._in_order(self._indices)
-        hidden = never_left(scores) if left else np.zeros(len(self), bool)
-        if before is not None:
-            hidden[np.searchsorted(indices, before) :] = True
-            hidden[self._recently_seen(indices, before)] = True
+        scores = self.scores(descriptor)
+        hidden, _ = self.hidden(scores, before=before, left=left)
         rows = np.flatnonzero(~hidden)
-        picked = rows[distinct_in_time(scores[rows], indices[rows], most)]
-        return [self._candidate(int(row), descriptor) for row in picked]
+        picked = rows[distinct_in_time(scores[rows], self.indices()[rows], most)]
+        return [
+            Candidate(self.place(int(row)), self.exact_score(int(row), descriptor))
+            for row in picked
+        ]
+
+    @property
+    def first(self) -> int:
+        """Number of the oldest kept place, counted from the first ever added."""
+        return self._added - len(self)
+
+    def indices(self) -> NDArray[np.int64]:
+        """(N,) indices of the kept places, oldest first."""
+        return self._in_order(self._indices)
+
+    def scores(self, descriptor: Descriptor) -> NDArray[np.float32]:
+        """(N,) similarity to every place, oldest first: two contiguous slices of the ring."""
+        oldest = self._oldest()
+        scores = np.empty(len(self), np.float32)
+        split = len(self) - oldest
+        np.dot(self._descriptors[oldest : len(self)], descriptor, out=scores[:split])
+        np.dot(self._descriptors[:oldest], descriptor, out=scores[split:])
+        return scores
+
+    def hidden(
+        self, scores: NDArray[np.float32], *, before: int | None, left: bool
+    ) -> tuple[NDArray[np.bool_], int]:
+        """Which places (N,) must not match, as in `search`, and how many old ones come first."""
+        hidden = never_left(scores) if left and len(scores) else np.zeros(len(scores), bool)
+        if before is None:
+            return hidden, len(scores)
+        indices = self.indices()
+        past = int(np.searchsorted(indices, before))
+        hidden[past:] = True
+        hidden[self._recently_seen(indices, before)] = True
+        return hidden, past
+
+    def place(self, row: int) -> Place:
+        """The place of a row, counted from the oldest."""
+        place = self._places[self._slot(row)]
+        assert place is not None
+        return place
+
+    def exact_score(self, row: int, descriptor: Descriptor) -> float:
+        """Similarity to the place of a row; unlike `scores`, whose product may round differently
+        with the number of rows, the same whatever else is kept."""
+        kept = self._descriptors[self._slot(row)]
+        return float(kept.astype(np.float64) @ descriptor.astype(np.float64))
+
+    def _slot(self, row: int) -> int:
+        return (self._oldest() + row) % self.capacity
 
     def _oldest(self) -> int:
         return self._added % self.capacity if self._added > self.capacity else 0
@@ -98,28 +141,11 @@ class PlaceDatabase:
             return ring[: len(self)]
         return np.concatenate([ring[oldest:], ring[:oldest]])
 
-    def _scores(self, descriptor: Descriptor) -> NDArray[np.float32]:
-        """Similarity to every place, oldest first: two contiguous slices of the ring."""
-        oldest = self._oldest()
-        scores = np.empty(len(self), np.float32)
-        split = len(self) - oldest
-        np.dot(self._descriptors[oldest : len(self)], descriptor, out=scores[:split])
-        np.dot(self._descriptors[:oldest], descriptor, out=scores[split:])
-        return scores
-
     def _recently_seen(self, indices: NDArray[np.int64], before: int) -> list[int]:
         """Rows of the places that a frame from `before` on still showed."""
         self._seen_since = {i: at for i, at in self._seen_since.items() if at >= before}
         rows = ((int(np.searchsorted(indices, i)), i) for i in self._seen_since)
         return [row for row, index in rows if row < len(indices) and indices[row] == index]
-
-    def _candidate(self, row: int, descriptor: Descriptor) -> Candidate:
-        slot = (self._oldest() + row) % self.capacity
-        place = self._places[slot]
-        assert place is not None
-        # The product above may round differently with the number of rows; this one never does.
-        score = float(self._descriptors[slot].astype(np.float64) @ descriptor.astype(np.float64))
-        return Candidate(place=place, score=score)
 
 
 def _place_bytes(place: Place) -> int:

@@ -105,6 +105,8 @@ class Features:
     scale: float
     """Source pixels per pixel of the image in which the features were found."""
     kind: FeatureKind = FeatureKind.ORB
+    size: tuple[int, int] | None = None
+    """Width and height of the source picture in pixels; None where they aren't known."""
 
     @property
     def nbytes(self) -> int:
@@ -143,6 +145,11 @@ class Candidate:
     place: Place
     score: float
     """Cosine similarity of the two global descriptors, -1 to 1."""
+    prominence: float = 0.0
+    """How far the similarity stands out from that to unrelated places, in standard deviations; of
+    a sequence, the sum of its frames' over the square root of their number."""
+    agreement: float | None = None
+    """Mean prominence of a sequence's frames along its best alignment; None for single frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +160,10 @@ class Verification:
     """One-to-one feature matches that passed the ratio test."""
     inliers: int
     """Matches that one homography explains; 0 where there were too few matches to try."""
+    needed: int = 0
+    """Least inliers of an accepted match, by what random pairs of the stream have."""
+    overlap: float | None = None
+    """Share of the smaller view that the other one shows, 0 to 1; None where it isn't known."""
     homography: Homography | None = None
     """(3, 3) float64, query to match in source pixels, h33 = 1; None where none was found."""
     query_points: NDArray[np.float32] | None = None
@@ -168,6 +179,7 @@ class Verdict(StrEnum):
     BELOW_THRESHOLD = "below_threshold"
     TOO_FEW_MATCHES = "too_few_matches"
     TOO_FEW_INLIERS = "too_few_inliers"
+    INCONSISTENT_SEQUENCE = "inconsistent_sequence"
     STATIONARY = "stationary"
 
 

@@ -26,10 +26,11 @@ async def run(*sources: str, **options: Any) -> AsyncGenerator[LoopClosure]:
 
     Raises StreamVPRError. Leaving the loop early stops the run.
     """
-    async with aclosing(decide(*sources, **options)) as decisions:
-        async for decision in decisions:
-            if decision.accepted:
-                yield records.loop_closure(decision)
+    settings = RunOptions(**options)
+    found = _decisions(lambda s: open_online(list(sources), settings, [s]), closures=True)
+    async with aclosing(found) as closures:
+        async for closure in closures:
+            yield records.loop_closure(closure)
 
 
 async def decide(*sources: str, **options: Any) -> AsyncGenerator[Decision]:
@@ -56,11 +57,21 @@ async def match(database: str, query: str, **options: Any) -> AsyncGenerator[Dec
 class _ChannelSink:
     """Hands decisions from the pipeline's thread to the event loop, waiting for room."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, closures: bool) -> None:
+        """`closures`: those that are to be reported, instead of all decisions."""
         self.channel: Channel[Decision] = Channel(16)
         self._loop = loop
+        self._closures = closures
 
     def write(self, decision: Decision) -> None:
+        if not self._closures:
+            self._put(decision)
+
+    def write_closure(self, decision: Decision) -> None:
+        if self._closures:
+            self._put(decision)
+
+    def _put(self, decision: Decision) -> None:
         try:
             asyncio.run_coroutine_threadsafe(self.channel.put(decision), self._loop).result()
         except ChannelClosed as error:
@@ -73,8 +84,10 @@ class _ChannelSink:
         pass
 
 
-async def _decisions(open_session: Callable[[Sink], Session]) -> AsyncGenerator[Decision]:
-    sink = _ChannelSink(asyncio.get_running_loop())
+async def _decisions(
+    open_session: Callable[[Sink], Session], *, closures: bool = False
+) -> AsyncGenerator[Decision]:
+    sink = _ChannelSink(asyncio.get_running_loop(), closures=closures)
     session = await asyncio.to_thread(open_session, sink)
     task = asyncio.create_task(session.run())
     task.add_done_callback(lambda _: sink.channel.close())

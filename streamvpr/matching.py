@@ -1,8 +1,7 @@
-"""Ranking and grouping of matches: pure functions and small state, no I/O."""
+"""Ranking of matches: pure functions."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,17 +16,20 @@ REGAINED = 0.4
 
 
 def distinct_in_time(
-    scores: NDArray[np.float32], indices: NDArray[np.int64], most: int
+    scores: NDArray[np.float32],
+    indices: NDArray[np.int64],
+    most: int,
+    reach: int = NEIGHBOURHOOD,
 ) -> list[int]:
-    """Rows of the `most` best scores that lie more than NEIGHBOURHOOD apart, best first.
+    """Rows of the `most` best scores that lie more than `reach` apart, best first.
 
     `scores` (N,) and increasing `indices` (N,). Greedy non-maximum suppression in the order (score
     descending, index ascending), without sorting everything: the best few are cut out first, and
     more of them while they don't suffice.
     """
-    cut = min(len(scores), most * (2 * NEIGHBOURHOOD + 1))
+    cut = min(len(scores), most * (2 * reach + 1))
     while True:
-        picked = _suppress(_best_rows(scores, cut), indices, most)
+        picked = _suppress(_best_rows(scores, cut), indices, most, reach)
         if len(picked) == most or cut == len(scores):
             return picked
         cut = min(len(scores), cut * 4)
@@ -57,51 +59,13 @@ def _best_rows(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:
     return rows[np.argsort(-scores[rows], kind="stable")]
 
 
-def _suppress(rows: NDArray[np.int64], indices: NDArray[np.int64], most: int) -> list[int]:
+def _suppress(
+    rows: NDArray[np.int64], indices: NDArray[np.int64], most: int, reach: int
+) -> list[int]:
     picked: list[int] = []
     for row in rows:
-        if all(abs(int(indices[row] - indices[other])) > NEIGHBOURHOOD for other in picked):
+        if all(abs(int(indices[row] - indices[other])) > reach for other in picked):
             picked.append(int(row))
             if len(picked) == most:
                 break
     return picked
-
-
-@dataclass(slots=True)
-class _Revisit:
-    loop_id: int
-    query: int
-    match: int
-    stream: str
-
-
-class RevisitTracker:
-    """Gives one number to one sustained revisit of a stream.
-
-    A closure belongs to a revisit when its query follows that one's last query, and its match
-    that one's last match, within REACH frames (plus the queries that passed between, since the
-    match moves on with them). Several revisits can be open: a third lap may match the first lap
-    and the second by turns.
-    """
-
-    REACH = 5
-
-    def __init__(self) -> None:
-        self._open: list[_Revisit] = []
-        self._next_id = 0
-
-    def assign(self, query: int, match: int, stream: str = "") -> int:
-        """The loop_id of a closure with a place of that stream; queries must come in order."""
-        self._open = [r for r in self._open if query - r.query <= self.REACH]
-        near = [r for r in self._open if self._follows(r, query, match, stream)]
-        if not near:
-            self._open.append(_Revisit(self._next_id, query, match, stream))
-            self._next_id += 1
-            return self._next_id - 1
-        revisit = min(near, key=lambda r: (abs(match - r.match), r.loop_id))
-        revisit.query, revisit.match = query, match
-        return revisit.loop_id
-
-    def _follows(self, revisit: _Revisit, query: int, match: int, stream: str) -> bool:
-        near = abs(match - revisit.match) <= self.REACH + (query - revisit.query)
-        return near and stream == revisit.stream

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from streamvpr.embedding import Embedder
     from streamvpr.features import FeatureExtractor
     from streamvpr.frames import Features
-    from streamvpr.sinks import Fanout
+    from streamvpr.sinks.closures import ClosureChooser
     from streamvpr.stream import Stream
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Pipeline:
         *,
         embedder: Embedder,
         extractor: FeatureExtractor | None,
-        sink: Fanout,
+        sink: ClosureChooser,
         batch_size: int = 8,
         health_every: float | None = None,
     ) -> None:

@@ -2,81 +2,57 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from streamvpr.frames import Candidate, Decision, Place, Verdict, Verification
-from streamvpr.geometry import LEAST_MATCHES
-from streamvpr.matching import RevisitTracker
-from streamvpr.sampler import Exclusion, ExclusionWindow
+import numpy as np
+
+from streamvpr.background import Background, Unnormalised
+from streamvpr.frames import Decision, Place, Verdict
+from streamvpr.judge import certainty
+from streamvpr.loops import RevisitTracker
+from streamvpr.past import Past
+from streamvpr.sampler import ExclusionWindow
+from streamvpr.sequences import SequenceMatcher
+from streamvpr.support import Support
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from streamvpr.comparison import Comparison
     from streamvpr.database import PlaceDatabase
-    from streamvpr.frames import Described, Descriptor
-    from streamvpr.geometry import Verifier
+    from streamvpr.frames import Candidate, Described
+    from streamvpr.judge import Judge
+    from streamvpr.sampler import Exclusion
+
+    Proposal = tuple[Candidate, Comparison]
+
+# Where the last query was at a known place, this one is likely near it: so many kept places to
+# either side are looked at, and the most similar of them become candidates.
+CONTINUED_REACH, CONTINUED = 2, 2
+# The candidates whose neighbours are looked at, too: the place just before or after may show more
+# of the same view.
+REFINED = 2
 
 
-# In the logarithm of the odds: from the threshold to a similarity of 1, and for each factor e of
-# the number of inliers.
-SIMILARITY_WEIGHT = 4.0
-INLIERS_WEIGHT = 3.0
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """How the past is searched, besides by similarity."""
 
-
-class Judge:
-    """Decides from similarity and geometry, and says how sure that is."""
-
-    def __init__(
-        self, *, sim_threshold: float, min_inliers: int, verifier: Verifier | None
-    ) -> None:
-        """`verifier` is None where geometry is off: similarity decides alone."""
-        self.sim_threshold = sim_threshold
-        self.min_inliers = min_inliers
-        self._verifier = verifier
-
-    def decide(self, query: Described, candidates: list[Candidate]) -> Decision:
-        """The decision on a query, given its candidates, best similarity first."""
-        if not candidates:
-            return Decision(query.keyframe, Verdict.EMPTY_DATABASE)
-        decisions = [self._judge(query, candidate) for candidate in candidates]
-        return max(decisions, key=lambda d: (d.accepted, d.confidence or 0.0))
-
-    def _judge(self, query: Described, candidate: Candidate) -> Decision:
-        verification = None
-        if candidate.score < self.sim_threshold:
-            verdict = Verdict.BELOW_THRESHOLD
-        elif self._verifier is None:
-            verdict = Verdict.ACCEPTED
-        else:
-            verification = _verify(self._verifier, query, candidate)
-            verdict = self._by_geometry(verification)
-        confidence = self.confidence(candidate.score, verification)
-        return Decision(query.keyframe, verdict, candidate, verification, confidence)
-
-    def _by_geometry(self, verification: Verification) -> Verdict:
-        if verification.inliers >= self.min_inliers:
-            return Verdict.ACCEPTED
-        if verification.matches < max(LEAST_MATCHES, self.min_inliers):
-            return Verdict.TOO_FEW_MATCHES
-        return Verdict.TOO_FEW_INLIERS
-
-    def confidence(self, score: float, verification: Verification | None) -> float:
-        """0 to 1: the logistic of the evidence, each part of which never lowers it.
-
-        Similarity counts by how much of the way from the threshold to 1 it goes; inliers by the
-        logarithm of their number over the least that is accepted. 0.5 is a candidate at the
-        threshold, with the least inliers where geometry is on. Up to half of those, inliers count
-        alike: wrong pairs have as many by chance, and similarity ranks better then.
-        """
-        similarity = (score - self.sim_threshold) / max(1e-6, 1 - self.sim_threshold)
-        evidence = SIMILARITY_WEIGHT * similarity
-        if self._verifier is not None:
-            inliers = 0.0 if verification is None else verification.inliers
-            told_from_chance = max(inliers, self.min_inliers / 2)
-            evidence += INLIERS_WEIGHT * math.log((1 + told_from_chance) / (1 + self.min_inliers))
-        # The logistic function, written so that no evidence overflows it.
-        return (1 + math.tanh(evidence / 2)) / 2
+    top_k: int = 5
+    """Candidates by similarity, distinct in time."""
+    sequence_length: int = 1
+    """Consecutive frames that must agree; 1: each stands for itself."""
+    bidirectional: bool = False
+    """Whether the way back counts as a sequence, too."""
+    normalise: bool = True
+    """Whether similarity counts by how far it stands out of the stream's background."""
+    neighbours: bool = True
+    """Whether the places beside the best candidates, and near the last match, are looked at."""
+    support: int = 0
+    """Of the frames before, so many must have had a candidate near an accepted match."""
+    seed: int = 0
+    """Chooses the random places that show what chance does."""
 
 
 class Recognizer:
@@ -87,20 +63,26 @@ class Recognizer:
         database: PlaceDatabase,
         judge: Judge,
         *,
-        top_k: int,
         exclusion: Exclusion | None,
+        search: SearchOptions | None = None,
     ) -> None:
         """`exclusion` is None for a fixed database, to which queries are not added."""
         self.database = database
-        self._others: Sequence[PlaceDatabase] = ()
         self._judge = judge
-        self._top_k = top_k
+        self._search = search or SearchOptions()
+        normalise, threshold = self._search.normalise, judge.sim_threshold
+        self._background = Background() if normalise else Unnormalised(threshold)
+        self._own = self._past(database)
+        self._others: Sequence[Past] = ()
         self._window = None if exclusion is None else ExclusionWindow(exclusion)
         self._revisits = RevisitTracker()
+        self._support = Support()
+        self._random = np.random.default_rng(self._search.seed)
+        self._last_match: tuple[PlaceDatabase, int] | None = None
 
     def share(self, others: Sequence[PlaceDatabase]) -> None:
         """Match the past of other streams, too. The exclusion is for the stream's own."""
-        self._others = others
+        self._others = [self._past(other) for other in others]
 
     def remember(self, item: Described) -> None:
         """Add a described keyframe to the past without asking anything of it."""
@@ -126,40 +108,132 @@ class Recognizer:
         if keyframe.same_view_as is not None:
             self.database.mark_seen(keyframe.same_view_as, keyframe.index)
             return Decision(keyframe, Verdict.STATIONARY)
-        assert item.descriptor is not None
-        candidates = self._candidates(item.descriptor, before)
-        decision = self._judge.decide(item, candidates)
+        comparisons = self._compare(item, before)
+        decision = self._decide(item, comparisons)
+        self._last_match = _match_of(decision, comparisons)
         if self._window is not None:
             self.remember(item)
         return self._with_loop(decision)
 
-    def _candidates(self, descriptor: Descriptor, before: int | None) -> list[Candidate]:
+    def _past(self, database: PlaceDatabase) -> Past:
+        length, both_ways = self._search.sequence_length, self._search.bidirectional
+        if length == 1:
+            return Past(database)
+        return Past(database, SequenceMatcher(length, bidirectional=both_ways))
+
+    def _compare(self, item: Described, before: int | None) -> list[Comparison]:
+        """The query against its own past, and then those of others."""
+        assert item.descriptor is not None
+        descriptor, online = item.descriptor, self._window is not None
+        pasts = [self._own, *self._others]
+        found = [self._own.similarities(descriptor, before=before, left=online)]
+        found += [other.similarities(descriptor) for other in self._others]
+        level = self._background.level(np.concatenate([f.scores[: f.past] for f in found]))
+        return [p.compare(descriptor, f, level) for p, f in zip(pasts, found, strict=True)]
+
+    def _decide(self, item: Described, comparisons: list[Comparison]) -> Decision:
+        if comparisons[0].past > 1 and self._judge.wants_chance():
+            self._judge.learn_chance(item, comparisons[0].unrelated(self._random))
+        assessed = _Assessed(item, self._judge)
+        assessed.add(self._most_alike(comparisons))
+        if self._asks_neighbours:
+            assessed.add(self._continued(comparisons))
+            for candidate, comparison in assessed.surest(REFINED):
+                assessed.add((beside, comparison) for beside in comparison.beside(candidate))
+        decision = self._supported(assessed.decision())
+        self._support.add(assessed.similar())
+        return decision
+
+    @property
+    def _asks_neighbours(self) -> bool:
+        """Whether geometry chooses among neighbours. A sequence knows better than it does."""
+        search = self._search
+        return search.neighbours and self._judge.verifies and search.sequence_length == 1
+
+    def _supported(self, decision: Decision) -> Decision:
+        """Not accepted where too few of the frames before had a candidate near it."""
+        if not decision.accepted or decision.match is None:
+            return decision
+        if self._support.of(decision.match.place) >= self._search.support:
+            return decision
+        return replace(decision, verdict=Verdict.INCONSISTENT_SEQUENCE)
+
+    def _most_alike(self, comparisons: list[Comparison]) -> list[Proposal]:
         """The best of all pasts, best first."""
-        found = self.database.search(
-            descriptor, most=self._top_k, before=before, left=self._window is not None
-        )
-        if self._others:
-            for other in self._others:
-                found += other.search(descriptor, most=self._top_k)
-            found.sort(key=lambda candidate: -candidate.score)
-        return found[: self._top_k]
+        most = self._search.top_k
+        found = [(c, comparison) for comparison in comparisons for c in comparison.best(most)]
+        if len(comparisons) > 1:
+            found.sort(key=lambda proposal: -_rank(proposal[0]))
+        return found[:most]
+
+    def _continued(self, comparisons: list[Comparison]) -> list[Proposal]:
+        """Places near the last query's match, where it had one."""
+        if self._last_match is None:
+            return []
+        database, index = self._last_match
+        return [
+            (candidate, comparison)
+            for comparison in comparisons
+            if comparison.database is database
+            for candidate in comparison.around(index, CONTINUED_REACH, CONTINUED)
+        ]
 
     def _with_loop(self, decision: Decision) -> Decision:
         if not decision.accepted or decision.match is None:
             return decision
         place = decision.match.place
         loop_id = self._revisits.assign(decision.query.index, place.index, place.stream)
-        return Decision(
-            decision.query,
-            decision.verdict,
-            decision.match,
-            decision.verification,
-            decision.confidence,
-            loop_id,
-        )
+        return replace(decision, loop_id=loop_id)
 
 
-def _verify(verifier: Verifier, query: Described, candidate: Candidate) -> Verification:
-    if query.features is None or candidate.place.features is None:
-        return Verification(matches=0, inliers=0)
-    return verifier.verify(query.features, candidate.place.features)
+class _Assessed:
+    """What was found out about the candidates of one query, each looked at once."""
+
+    def __init__(self, query: Described, judge: Judge) -> None:
+        self._query = query
+        self._judge = judge
+        self._found: dict[tuple[int, int], tuple[Decision, Comparison]] = {}
+
+    def add(self, proposals: Iterable[Proposal]) -> None:
+        """Assess those that were not yet."""
+        for candidate, comparison in proposals:
+            key = id(comparison.database), candidate.place.index
+            if key not in self._found:
+                self._found[key] = self._judge.assess(self._query, candidate), comparison
+
+    def similar(self) -> list[Place]:
+        """The candidates that were similar enough."""
+        return [
+            d.match.place
+            for d, _ in self._found.values()
+            if d.match is not None and d.verdict is not Verdict.BELOW_THRESHOLD
+        ]
+
+    def surest(self, most: int) -> list[Proposal]:
+        """The best of the candidates that geometry has looked at."""
+        verified = [found for found in self._found.values() if found[0].verification is not None]
+        verified.sort(key=lambda found: certainty(found[0]), reverse=True)
+        return [(d.match, comparison) for d, comparison in verified[:most] if d.match is not None]
+
+    def decision(self) -> Decision:
+        """The one to name; the first of equals."""
+        if not self._found:
+            return Decision(self._query.keyframe, Verdict.EMPTY_DATABASE)
+        return max((decision for decision, _ in self._found.values()), key=certainty)
+
+
+def _rank(candidate: Candidate) -> float:
+    """What candidates of several pasts are ordered by: one scale for all of them."""
+    return candidate.score if candidate.agreement is None else candidate.prominence
+
+
+def _match_of(
+    decision: Decision, comparisons: list[Comparison]
+) -> tuple[PlaceDatabase, int] | None:
+    if not decision.accepted or decision.match is None:
+        return None
+    place = decision.match.place
+    for comparison in comparisons:
+        if comparison.holds(place):
+            return comparison.database, place.index
+    return None

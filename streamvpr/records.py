@@ -60,6 +60,10 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="qu
     confidence: float | None = None
     inliers: int | None = None
     """0 where matches were too few; None where geometry was not reached or is off."""
+    inliers_needed: int | None = None
+    """Least inliers of an accepted match, by what random pairs of the stream have; as `inliers`."""
+    overlap: float | None = None
+    """Share of the smaller view that the other shows; None where no homography was found."""
     latency_ms: float | msgspec.UnsetType = msgspec.UNSET
     """As in LoopClosure."""
 
@@ -165,6 +169,8 @@ def query(decision: Decision) -> Query:
         score=None if match is None else _score(match.score),
         confidence=None if decision.confidence is None else _score(decision.confidence),
         inliers=None if verification is None else verification.inliers,
+        inliers_needed=None if verification is None else verification.needed,
+        overlap=None if verification is None else _share(verification.overlap),
         query_wall_time=_sent(decision.query.arrival),
         latency_ms=_milliseconds(decision.latency),
     )
@@ -206,6 +212,10 @@ def _milliseconds(seconds: float | None) -> float | msgspec.UnsetType:
 
 def _score(value: float) -> float:
     return _finite(round(value, SCORE_DIGITS))
+
+
+def _share(value: float | None) -> float | None:
+    return None if value is None else _score(value)
 
 
 def _seconds(value: float | None) -> float | None:

@@ -13,11 +13,13 @@ from streamvpr.embedding import open_embedder
 from streamvpr.errors import ConfigError, SourceError, StreamVPRError
 from streamvpr.features import open_extractor
 from streamvpr.geometry import Verifier
+from streamvpr.geometry.chance import ChanceInliers
+from streamvpr.judge import Judge
 from streamvpr.keyframes import FrameReader, KeyframeForms, KeyframeMaker
 from streamvpr.pipeline import Pipeline
-from streamvpr.recognition import Judge, Recognizer
+from streamvpr.recognition import Recognizer, SearchOptions
 from streamvpr.sampler import StillnessGate
-from streamvpr.sinks import Fanout, FolderSink
+from streamvpr.sinks import ClosureChooser, Fanout, FolderSink
 from streamvpr.sources import name_sources, open_concat, open_source
 from streamvpr.sources.address import Kind, parse_address
 from streamvpr.stream import Stream
@@ -47,7 +49,7 @@ class Session:
         self,
         pipelines: list[Pipeline],
         databases: list[PlaceDatabase],
-        sink: Fanout,
+        sink: ClosureChooser,
         counter: ClosureCounter,
     ) -> None:
         self._pipelines = pipelines
@@ -127,12 +129,12 @@ def open_online(sources: list[str], options: RunOptions, sinks: Iterable[Sink]) 
             )
             for source, recognizer in zip(opened, recognizers, strict=True)
         ]
-        fanout, counter = kit.fanout(sinks, [source.path for source in opened])
+        output, counter = kit.output(sinks, [source.path for source in opened])
     except BaseException:
         _close(opened)
         raise
-    pipeline = kit.pipeline(streams, fanout, health_every=_health_every(options, streams))
-    return Session([pipeline], [r.database for r in recognizers], fanout, counter)
+    pipeline = kit.pipeline(streams, output, health_every=_health_every(options, streams))
+    return Session([pipeline], [r.database for r in recognizers], output, counter)
 
 
 def open_offline(
@@ -152,12 +154,12 @@ def open_offline(
         remember = _remember(recognizer, options)
         past = kit.stream(opened[0], recognizer, remember, None, previews=previews)
         present = kit.stream(opened[1], recognizer, recognizer.observe, None, previews=previews)
-        fanout, counter = kit.fanout(sinks, [source.path for source in opened])
+        output, counter = kit.output(sinks, [source.path for source in opened])
     except BaseException:
         _close(opened)
         raise
-    pipelines = [kit.pipeline([past], fanout), kit.pipeline([present], fanout)]
-    return Session(pipelines, [recognizer.database], fanout, counter)
+    pipelines = [kit.pipeline([past], output), kit.pipeline([present], output)]
+    return Session(pipelines, [recognizer.database], output, counter)
 
 
 class _Kit:
@@ -176,7 +178,7 @@ class _Kit:
         why = f" (not on cuda: {note})" if note else ""
         logger.info("model %s on %s%s", card.name, self._embedder.device, why)
         self._sim_threshold = _sim_threshold(options, card)
-        self._extractor = open_extractor() if options.verify_geom else None
+        self._extractor = open_extractor(options.feature_kind()) if options.verify_geom else None
 
     def recognizer(self, exclusion: Exclusion | None) -> Recognizer:
         options = self._options
@@ -189,12 +191,22 @@ class _Kit:
             sim_threshold=self._sim_threshold,
             min_inliers=options.min_inliers,
             verifier=verifier if options.verify_geom else None,
+            min_overlap=options.min_overlap,
+            chance=ChanceInliers() if options.chance else None,
         )
         return Recognizer(
             PlaceDatabase(options.capacity, self._embedder.card.dimension),
             judge,
-            top_k=options.top_k,
             exclusion=exclusion,
+            search=SearchOptions(
+                top_k=options.top_k,
+                sequence_length=options.sequence_length,
+                bidirectional=options.bidirectional,
+                normalise=options.normalise,
+                neighbours=options.neighbours,
+                support=options.support,
+                seed=options.seed,
+            ),
         )
 
     def stream(
@@ -226,27 +238,34 @@ class _Kit:
         )
 
     def pipeline(
-        self, streams: list[Stream], fanout: Fanout, *, health_every: float | None = None
+        self, streams: list[Stream], sink: ClosureChooser, *, health_every: float | None = None
     ) -> Pipeline:
         return Pipeline(
             streams,
             embedder=self._embedder,
             extractor=self._extractor,
-            sink=fanout,
+            sink=sink,
             batch_size=self._options.batch_size,
             health_every=health_every,
         )
 
-    def fanout(self, sinks: Iterable[Sink], paths: list[str]) -> tuple[Fanout, ClosureCounter]:
+    def output(
+        self, sinks: Iterable[Sink], paths: list[str]
+    ) -> tuple[ClosureChooser, ClosureCounter]:
+        """Where decisions go: the sinks given, a counter, and the output folder."""
         counter = ClosureCounter()
+        served: list[Sink] = [counter, *sinks]
         folder = self._options.output_dir
-        if folder is None:
-            return Fanout([counter, *sinks]), counter
-        settings = self._effective()
-        made = FolderSink(
-            folder, settings=settings, sources=paths, sim_threshold=self._sim_threshold
-        )
-        return Fanout([counter, *sinks, made]), counter
+        if folder is not None:
+            served.append(
+                FolderSink(
+                    folder,
+                    settings=self._effective(),
+                    sources=paths,
+                    sim_threshold=self._sim_threshold,
+                )
+            )
+        return ClosureChooser(Fanout(served), self._options.emit), counter
 
     def _effective(self) -> dict[str, Any]:
         settings = self._options.effective()

@@ -46,8 +46,11 @@ class ClosureCounter:
         self.closures = 0
 
     def write(self, decision: Decision) -> None:
-        """Count an accepted decision."""
-        self.closures += decision.accepted
+        """Decisions are not counted."""
+
+    def write_closure(self, decision: Decision) -> None:
+        """Count a closure that is reported."""
+        self.closures += 1
 
     def write_event(self, event: Stream | Health) -> None:
         """Beginnings and ends are not counted."""

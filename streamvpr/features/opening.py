@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamvpr.features.orb import OrbExtractor
+from streamvpr.features.sift import SiftExtractor
 from streamvpr.frames import FeatureKind
 
 if TYPE_CHECKING:
@@ -13,5 +14,6 @@ if TYPE_CHECKING:
 
 def open_extractor(kind: FeatureKind = FeatureKind.ORB) -> FeatureExtractor:
     """An extractor of local features of that kind."""
-    assert kind is FeatureKind.ORB
+    if kind is FeatureKind.SIFT:
+        return SiftExtractor()
     return OrbExtractor()

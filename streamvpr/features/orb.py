@@ -53,6 +53,7 @@ class OrbExtractor:
             descriptors=np.asarray(descriptors, np.uint8),
             scale=scale,
             kind=FeatureKind.ORB,
+            size=(source_width, round(gray.shape[0] * scale)),
         )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from streamvpr.frames import Verification
 from streamvpr.geometry.correspondence import LEAST_MATCHES, mutual_matches
 from streamvpr.geometry.homography import HomographyFitter, in_source_pixels
+from streamvpr.geometry.overlap import view_overlap
 
 if TYPE_CHECKING:
     from streamvpr.frames import Features
@@ -38,10 +39,15 @@ class Verifier:
         found = self._fitter.fit(query_points / query.scale, match_points / match.scale)
         if found is None:
             return Verification(matches=len(pairs), inliers=0)
+        query_inliers, match_inliers = query_points[found.inliers], match_points[found.inliers]
+        overlap = None
+        if query.size is not None and match.size is not None:
+            overlap = view_overlap(query_inliers, match_inliers, query.size, match.size)
         return Verification(
             matches=len(pairs),
-            inliers=int(found.inliers.sum()),
+            inliers=len(query_inliers),
+            overlap=overlap,
             homography=in_source_pixels(found.matrix, query.scale, match.scale),
-            query_points=query_points[found.inliers],
-            match_points=match_points[found.inliers],
+            query_points=query_inliers,
+            match_points=match_inliers,
         )

@@ -1,7 +1,8 @@
 """Where decisions go."""
 
 from streamvpr.sinks.base import Fanout, Sink
+from streamvpr.sinks.closures import ClosureChooser
 from streamvpr.sinks.folder import FolderSink
 from streamvpr.sinks.jsonl import JsonLinesSink
 
-__all__ = ["Fanout", "FolderSink", "JsonLinesSink", "Sink"]
+__all__ = ["ClosureChooser", "Fanout", "FolderSink", "JsonLinesSink", "Sink"]

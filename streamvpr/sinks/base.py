@@ -19,6 +19,10 @@ class Sink(Protocol):
     def write(self, decision: Decision) -> None:
         """Take one decision. Raises StoreError, or OutputClosed where nobody reads."""
 
+    def write_closure(self, decision: Decision) -> None:
+        """Take a closure that is to be reported, after its decision; maybe long after. Raises as
+        `write`."""
+
     def write_event(self, event: Stream | Health) -> None:
         """Take what happened to a stream, or how it does. Raises as `write`."""
 
@@ -41,6 +45,10 @@ class Fanout:
     def write(self, decision: Decision) -> None:
         """Write to all that work. Raises the first error, after the others were served."""
         self._serve(lambda sink: sink.write(decision))
+
+    def write_closure(self, decision: Decision) -> None:
+        """As `write`, for a closure that is to be reported."""
+        self._serve(lambda sink: sink.write_closure(decision))
 
     def write_event(self, event: Stream | Health) -> None:
         """As `write`, for what happens beside the decisions."""

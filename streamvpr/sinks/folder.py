@@ -52,13 +52,15 @@ class FolderSink:
             self._extend_array(b"[")
 
     def write(self, decision: Decision) -> None:
-        """Take a decision: a point of the plot, and a closure's record and preview."""
+        """Take a decision: a point of the plot."""
         series = self._series.setdefault(decision.query.stream, SimilaritySeries())
         series.add(decision)
-        if decision.accepted:
-            with _errors(self.folder):
-                self._write_closure(decision)
-                self._write_preview(decision)
+
+    def write_closure(self, decision: Decision) -> None:
+        """Take a closure: its record and preview. Raises StoreError."""
+        with _errors(self.folder):
+            self._append(decision)
+            self._write_preview(decision)
 
     def write_event(self, event: records.Stream | records.Health) -> None:
         """Streams that come and go leave no trace in the folder."""
@@ -69,7 +71,7 @@ class FolderSink:
             self._closures.close()
             draw_similarity(self._series, self._sim_threshold, self.folder / "similarity_plot.png")
 
-    def _write_closure(self, decision: Decision) -> None:
+    def _append(self, decision: Decision) -> None:
         record = self._encoder.encode(records.loop_closure(decision))
         self._extend_array((b",\n" if self._count else b"\n") + record)
         self._count += 1

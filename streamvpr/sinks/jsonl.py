@@ -34,10 +34,13 @@ class JsonLinesSink:
         self._encoder = msgspec.json.Encoder()
 
     def write(self, decision: Decision) -> None:
-        """Write the records of one decision. Raises OutputClosed, StoreError."""
+        """Write the record of one decision. Raises OutputClosed, StoreError."""
         if self._kinds in (Records.QUERIES, Records.ALL):
             self._line(records.query(decision))
-        if self._kinds in (Records.LOOPS, Records.ALL) and decision.accepted:
+
+    def write_closure(self, decision: Decision) -> None:
+        """Write the record of a closure. Raises as `write`."""
+        if self._kinds in (Records.LOOPS, Records.ALL):
             self._line(records.loop_closure(decision))
 
     def write_event(self, event: records.Stream | records.Health) -> None:

@@ -74,7 +74,6 @@ class ProgressSink:
             task.id,
             completed=self._done(query),
             frames=query.index + 1,
-            closures=task.fields["closures"] + decision.accepted,
         )
         now = time.monotonic()
         if now - self._drawn >= self.REDRAW_SECONDS:
@@ -85,6 +84,11 @@ class ProgressSink:
         if query.time is None:
             return query.index + 1
         return query.time - self._origins.setdefault(query.stream, query.time)
+
+    def write_closure(self, decision: Decision) -> None:
+        """Count a closure that is reported."""
+        task = self._tasks[decision.query.stream]
+        self._progress.update(task.id, closures=task.fields["closures"] + 1)
 
     def write_event(self, event: records.Stream | records.Health) -> None:
         """Fill the bar of a stream that ended."""

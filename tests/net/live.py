@@ -114,8 +114,9 @@ class Live(Said):
 
     def write(self, decision: Decision) -> None:
         self._say(msgspec.json.encode(records.query(decision)))
-        if decision.accepted:
-            self._say(msgspec.json.encode(records.loop_closure(decision)))
+
+    def write_closure(self, decision: Decision) -> None:
+        self._say(msgspec.json.encode(records.loop_closure(decision)))
 
     def write_event(self, event: records.Stream | records.Health) -> None:
         self._say(msgspec.json.encode(event))

@@ -48,11 +48,15 @@ class Collector:
     """A sink that keeps what it is given."""
 
     decisions: list[Decision] = field(default_factory=list)
+    reported: list[Decision] = field(default_factory=list)
     events: list[Stream | Health] = field(default_factory=list)
     closed: int = 0
 
     def write(self, decision: Decision) -> None:
         self.decisions.append(decision)
+
+    def write_closure(self, decision: Decision) -> None:
+        self.reported.append(decision)
 
     def write_event(self, event: Stream | Health) -> None:
         self.events.append(event)

@@ -221,6 +221,9 @@ class FailsAt:
             raise self._error
         self.written += 1
 
+    def write_closure(self, decision: Any) -> None:
+        pass
+
     def write_event(self, event: Any) -> None:
         pass
 

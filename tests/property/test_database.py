@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from streamvpr.database import PlaceDatabase
 from streamvpr.frames import Decision, Described, Features, Keyframe, Place, Verdict
+from streamvpr.judge import Judge
 from streamvpr.matching import NEIGHBOURHOOD, never_left
-from streamvpr.recognition import Judge, Recognizer
+from streamvpr.recognition import Recognizer
 from streamvpr.sampler import Exclusion
 
 if TYPE_CHECKING:
@@ -166,7 +167,6 @@ def online(capacity: int = 2000, dimension: int = 48) -> Recognizer:
     return Recognizer(
         PlaceDatabase(capacity, dimension),
         Judge(sim_threshold=0.75, min_inliers=20, verifier=None),
-        top_k=5,
         exclusion=Exclusion(gap=GAP),
     )
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamvpr.matching import NEIGHBOURHOOD, RevisitTracker, distinct_in_time, never_left
+from streamvpr.loops import REACH, RevisitTracker
+from streamvpr.matching import NEIGHBOURHOOD, distinct_in_time, never_left
 
 # Few different scores, so that ties are many.
 rows = st.lists(
@@ -110,11 +111,11 @@ def test_a_revisit_may_go_back_stand_or_go_twice_as_fast(step: int) -> None:
 
 
 def test_a_revisit_survives_a_few_queries_that_close_nothing() -> None:
-    assert loops([(100, 10), (101, 11), (101 + RevisitTracker.REACH, 16), (107, 17)]) == [0] * 4
+    assert loops([(100, 10), (101, 11), (101 + REACH, 16), (107, 17)]) == [0] * 4
 
 
 def test_an_interrupted_revisit_gets_a_new_number() -> None:
-    later = 101 + RevisitTracker.REACH + 1
+    later = 101 + REACH + 1
     assert loops([(100, 10), (101, 11), (later, 17), (later + 1, 18)]) == [0, 0, 1, 1]
 
 
@@ -151,7 +152,7 @@ def test_numbers_count_up_and_each_belongs_to_one_connected_revisit(
     found = loops(list(zip(queries, matches, strict=True)))
     first_seen = list(dict.fromkeys(found))
     assert first_seen == list(range(len(first_seen)))
-    reach = RevisitTracker.REACH
+    reach = REACH
     last: dict[int, tuple[int, int]] = {}
     for query, match, loop in zip(queries, matches, found, strict=True):
         follows = {

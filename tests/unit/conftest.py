@@ -52,7 +52,9 @@ def _decision(query: int = 40, match: int | Candidate | None = 3, **fields: Any)
     known = {
         "verdict": Verdict.ACCEPTED,
         "match": _candidate(match) if isinstance(match, int) else match,
-        "verification": Verification(matches=80, inliers=52, homography=np.eye(3)),
+        "verification": Verification(
+            matches=80, inliers=52, needed=20, overlap=0.75, homography=np.eye(3)
+        ),
         "confidence": 0.97,
         "loop_id": 0,
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -22,7 +23,17 @@ from streamvpr.frames import (
     Verification,
 )
 from streamvpr.geometry import LEAST_MATCHES
-from streamvpr.recognition import Judge, Recognizer
+from streamvpr.geometry.chance import FACTOR, ChanceInliers
+from streamvpr.judge import (
+    INLIERS_WEIGHT,
+    LEAST_AGREEMENT,
+    PROMINENCE_WEIGHT,
+    TEMPERATURE,
+    USUAL_PROMINENCE,
+    Judge,
+    certainty,
+)
+from streamvpr.recognition import Recognizer, SearchOptions
 from streamvpr.sampler import Exclusion, StillnessGate
 
 if TYPE_CHECKING:
@@ -44,13 +55,19 @@ class FakeVerifier:
         return self.said[len(match.points)]
 
 
+def decide(judge: Judge, query: Described, candidates: list[Candidate]) -> Decision:
+    """The surest of what is decided of each candidate."""
+    return max((judge.assess(query, candidate) for candidate in candidates), key=certainty)
+
+
 def features(count: int) -> Features:
     return Features(np.zeros((count, 2), np.float32), np.zeros((count, 32), np.uint8), 1.0)
 
 
-def judge_with(said: dict[int, Verification] | None, **settings_: float) -> Judge:
+def judge_with(said: dict[int, Verification] | None, **settings_: Any) -> Judge:
     verifier = None if said is None else FakeVerifier(said)
-    chosen = {"sim_threshold": 0.6, "min_inliers": 20, **settings_}
+    chosen: dict[str, Any] = {"sim_threshold": 0.6, "min_inliers": 20, **settings_}
+    chosen["chance"] = ChanceInliers() if chosen.get("chance") else None
     return Judge(verifier=verifier, **chosen)  # type: ignore[arg-type]
 
 
@@ -60,17 +77,12 @@ def query(make_described: MakeDescribed) -> Described:
 
 
 class TestVerdicts:
-    def test_without_candidates_the_database_is_empty(self, query: Described) -> None:
-        decision = judge_with({}).decide(query, [])
-        assert decision == Decision(query.keyframe, Verdict.EMPTY_DATABASE)
-        assert not decision.accepted
-
     def test_what_looks_too_different_is_not_verified(
         self, query: Described, make_candidate: MakeCandidate
     ) -> None:
         judge = judge_with({})
         candidate = make_candidate(score=0.59)
-        decision = judge.decide(query, [candidate])
+        decision = decide(judge, query, [candidate])
         assert decision.verdict is Verdict.BELOW_THRESHOLD
         assert decision.match is candidate
         assert decision.verification is None
@@ -79,13 +91,13 @@ class TestVerdicts:
     def test_the_threshold_itself_is_enough(
         self, query: Described, make_candidate: MakeCandidate
     ) -> None:
-        decision = judge_with(None).decide(query, [make_candidate(score=0.6)])
+        decision = decide(judge_with(None), query, [make_candidate(score=0.6)])
         assert decision.verdict is Verdict.ACCEPTED
 
     def test_without_geometry_similarity_decides_alone(
         self, query: Described, make_candidate: MakeCandidate
     ) -> None:
-        decision = judge_with(None).decide(query, [make_candidate(score=0.7)])
+        decision = decide(judge_with(None), query, [make_candidate(score=0.7)])
         assert decision.verdict is Verdict.ACCEPTED
         assert decision.verification is None
 
@@ -111,16 +123,16 @@ class TestVerdicts:
         verdict: Verdict,
     ) -> None:
         said = Verification(matches=matches, inliers=inliers)
-        decision = judge_with({0: said}).decide(query, [make_candidate(score=0.7)])
+        decision = decide(judge_with({0: said}), query, [make_candidate(score=0.7)])
         assert decision.verdict is verdict
-        assert decision.verification is said
+        assert decision.verification == replace(said, needed=20)
         assert decision.accepted == (verdict is Verdict.ACCEPTED)
 
     def test_fewer_matches_than_a_homography_takes_are_too_few_whatever_is_asked(
         self, query: Described, make_candidate: MakeCandidate
     ) -> None:
         said = Verification(matches=LEAST_MATCHES - 1, inliers=0)
-        decision = judge_with({0: said}, min_inliers=4).decide(query, [make_candidate()])
+        decision = decide(judge_with({0: said}, min_inliers=4), query, [make_candidate()])
         assert decision.verdict is Verdict.TOO_FEW_MATCHES
 
     @pytest.mark.parametrize("lacking", ["query", "place"])
@@ -132,9 +144,9 @@ class TestVerdicts:
             query = Described(query.keyframe, query.descriptor, None)
         else:
             candidate = make_candidate(score=0.9, features=None)
-        decision = judge.decide(query, [candidate])
+        decision = decide(judge, query, [candidate])
         assert decision.verdict is Verdict.TOO_FEW_MATCHES
-        assert decision.verification == Verification(matches=0, inliers=0)
+        assert decision.verification == Verification(matches=0, inliers=0, needed=20)
 
 
 class TestSeveralCandidates:
@@ -148,7 +160,7 @@ class TestSeveralCandidates:
             make_candidate(n, score=score, features=features(n))
             for n, score in ((1, 0.95), (2, 0.8), (3, 0.79))
         ]
-        decision = judge.decide(query, candidates)
+        decision = decide(judge, query, candidates)
         assert decision.verdict is Verdict.ACCEPTED
         assert decision.match is candidates[1]
         assert decision.verification is not None
@@ -160,7 +172,7 @@ class TestSeveralCandidates:
         judge = judge_with({1: Verification(90, 19), 2: Verification(90, 20)})
         near = make_candidate(1, score=0.99, features=features(1))
         far = make_candidate(2, score=0.61, features=features(2))
-        decision = judge.decide(query, [near, far])
+        decision = decide(judge, query, [near, far])
         assert decision.match is far
         assert decision.accepted
 
@@ -168,14 +180,15 @@ class TestSeveralCandidates:
         self, query: Described, make_candidate: MakeCandidate
     ) -> None:
         first, second = make_candidate(1, score=0.5), make_candidate(2, score=0.5)
-        assert judge_with(None).decide(query, [first, second]).match is first
+        assert decide(judge_with(None), query, [first, second]).match is first
 
     def test_only_those_above_the_threshold_are_verified(
         self, query: Described, make_candidate: MakeCandidate
     ) -> None:
         verifier = FakeVerifier({1: Verification(90, 30)})
         judge = Judge(sim_threshold=0.6, min_inliers=20, verifier=verifier)  # type: ignore[arg-type]
-        judge.decide(
+        decide(
+            judge,
             query,
             [
                 make_candidate(1, score=0.7, features=features(1)),
@@ -185,59 +198,110 @@ class TestSeveralCandidates:
         assert verifier.asked == [1]
 
 
-scores = st.floats(-1, 1)
+prominences = st.floats(-50, 50)
 inlier_counts = st.integers(0, 1000)
-thresholds = st.one_of(st.floats(-1, 1), st.sampled_from([-1.0, 0.0, 0.999, 0.9999, 1.0]))
+
+
+def said(inliers: int, needed: int = 20) -> Verification:
+    return Verification(inliers, inliers, needed=needed)
 
 
 class TestConfidence:
-    def test_a_candidate_at_every_least_is_a_half(self) -> None:
-        assert judge_with({}).confidence(0.6, Verification(50, 20)) == pytest.approx(0.5)
-        assert judge_with(None).confidence(0.6, None) == pytest.approx(0.5)
+    def test_what_stands_out_as_usual_with_the_least_inliers_is_a_half(self) -> None:
+        assert judge_with({}).confidence(USUAL_PROMINENCE, said(20)) == pytest.approx(0.5)
+        assert judge_with(None).confidence(USUAL_PROMINENCE, None) == pytest.approx(0.5)
 
-    @given(score=scores, inliers=inlier_counts, threshold=thresholds, least=st.integers(4, 100))
+    @given(prominence=prominences, inliers=inlier_counts, needed=st.integers(4, 100))
     @settings(deadline=None, derandomize=True)
-    def test_it_is_within_0_and_1(
-        self, score: float, inliers: int, threshold: float, least: int
-    ) -> None:
-        said = Verification(inliers, inliers)
-        for judge in (
-            judge_with({}, sim_threshold=threshold, min_inliers=least),
-            judge_with(None, sim_threshold=threshold),
-        ):
-            for verification in (None, said):
-                assert 0 <= judge.confidence(score, verification) <= 1
+    def test_it_is_within_0_and_1(self, prominence: float, inliers: int, needed: int) -> None:
+        for judge in (judge_with({}, min_inliers=needed), judge_with(None)):
+            for verification in (None, said(inliers, needed)):
+                assert 0 <= judge.confidence(prominence, verification) <= 1
 
-    @given(pair=st.tuples(scores, scores), inliers=inlier_counts, threshold=st.floats(-1, 0.99))
+    @given(pair=st.tuples(prominences, prominences), inliers=inlier_counts)
     @settings(deadline=None, derandomize=True)
     def test_it_never_decreases_in_similarity(
-        self, pair: tuple[float, float], inliers: int, threshold: float
+        self, pair: tuple[float, float], inliers: int
     ) -> None:
-        for said in ({}, None):
-            judge = judge_with(said, sim_threshold=threshold)
-            verification = None if said is None else Verification(inliers, inliers)
-            assert judge.confidence(min(pair), verification) <= judge.confidence(
-                max(pair), verification
-            )
+        for judge, verification in ((judge_with({}), said(inliers)), (judge_with(None), None)):
+            less, more = (judge.confidence(value, verification) for value in sorted(pair))
+            assert less <= more
 
-    @given(score=scores, pair=st.tuples(inlier_counts, inlier_counts))
+    @given(prominence=prominences, pair=st.tuples(inlier_counts, inlier_counts))
     @settings(deadline=None, derandomize=True)
-    def test_it_never_decreases_in_inliers(self, score: float, pair: tuple[int, int]) -> None:
+    def test_it_never_decreases_in_inliers(self, prominence: float, pair: tuple[int, int]) -> None:
         judge = judge_with({})
-        few, many = (judge.confidence(score, Verification(n, n)) for n in sorted(pair))
+        few, many = (judge.confidence(prominence, said(n)) for n in sorted(pair))
         assert few <= many
 
-    @given(score=scores)
+    @given(prominence=prominences)
     @settings(deadline=None, derandomize=True)
-    def test_a_failed_verification_is_no_evidence_for_a_place(self, score: float) -> None:
+    def test_a_failed_verification_is_no_evidence_for_a_place(self, prominence: float) -> None:
         judge = judge_with({})
-        assert judge.confidence(score, None) == judge.confidence(score, Verification(0, 0))
+        assert judge.confidence(prominence, None) == judge.confidence(prominence, said(0))
 
     def test_more_of_each_evidence_counts(self) -> None:
         judge = judge_with({})
-        weak = judge.confidence(0.7, Verification(90, 30))
-        assert judge.confidence(0.8, Verification(90, 30)) > weak
-        assert judge.confidence(0.7, Verification(90, 40)) > weak
+        weak = judge.confidence(2.0, said(30))
+        assert judge.confidence(2.1, said(30)) > weak
+        assert judge.confidence(2.0, said(31)) > weak
+
+    def test_the_surest_still_differ_in_six_digits(self) -> None:
+        judge = judge_with({})
+        sure, surer = (round(judge.confidence(p, said(900)), 6) for p in (9.0, 9.5))
+        assert sure < surer < 1
+
+    def test_the_logistic_of_the_evidence_is_the_documented_one(self) -> None:
+        evidence = PROMINENCE_WEIGHT * (4.0 - USUAL_PROMINENCE)
+        evidence += INLIERS_WEIGHT * math.log(41 / 21)
+        found = judge_with({}).confidence(4.0, said(40))
+        assert found == pytest.approx(1 / (1 + math.exp(-evidence / TEMPERATURE)))
+
+
+class TestWhatGeometryNeeds:
+    def test_the_corner_of_another_place_is_no_match(
+        self, query: Described, make_candidate: MakeCandidate
+    ) -> None:
+        for overlap, verdict in (
+            (0.32, Verdict.TOO_FEW_INLIERS),
+            (0.33, Verdict.ACCEPTED),
+            (None, Verdict.ACCEPTED),
+        ):
+            judge = judge_with({0: Verification(90, 60, overlap=overlap)})
+            assert judge.assess(query, make_candidate()).verdict is verdict
+
+    def test_as_much_in_common_as_is_asked_for(
+        self, query: Described, make_candidate: MakeCandidate
+    ) -> None:
+        corner = {0: Verification(90, 60, overlap=0.01)}
+        assert judge_with(corner, min_overlap=0).assess(query, make_candidate()).accepted
+        assert not judge_with(corner, min_overlap=0.02).assess(query, make_candidate()).accepted
+
+    def test_more_inliers_where_random_pairs_have_many(
+        self, query: Described, make_candidate: MakeCandidate
+    ) -> None:
+        judge = judge_with({0: Verification(90, 40), 1: Verification(90, 30)}, chance=True)
+        assert judge.needed == 20
+        assert judge.assess(query, make_candidate()).accepted
+        unrelated = make_candidate(1, features=features(1)).place
+        for _ in range(20):
+            judge.learn_chance(query, unrelated)
+        assert judge.needed == math.ceil(FACTOR * 30)
+        decision = judge.assess(query, make_candidate())
+        assert decision.verdict is Verdict.TOO_FEW_INLIERS
+        assert decision.verification is not None
+        assert decision.verification.needed == judge.needed
+
+    def test_a_sequence_that_does_not_agree_is_not_verified(
+        self, query: Described, make_candidate: MakeCandidate
+    ) -> None:
+        judge = judge_with({0: Verification(90, 60)})
+        for agreement in (-math.inf, 0.0, LEAST_AGREEMENT - 0.01):
+            candidate = replace(make_candidate(), agreement=agreement)
+            decision = judge.assess(query, candidate)
+            assert decision.verdict is Verdict.INCONSISTENT_SEQUENCE
+            assert decision.verification is None
+        assert judge.assess(query, replace(make_candidate(), agreement=LEAST_AGREEMENT)).accepted
 
 
 def recognizer(
@@ -246,8 +310,8 @@ def recognizer(
     return Recognizer(
         PlaceDatabase(capacity, dimension),
         Judge(sim_threshold=0.9, min_inliers=20, verifier=None),
-        top_k=top_k,
         exclusion=exclusion,
+        search=SearchOptions(top_k=top_k),
     )
 
 
@@ -347,7 +411,12 @@ class TestRecognizer:
     ) -> None:
         verifier = FakeVerifier({0: Verification(0, 0)})
         judge = Judge(sim_threshold=0.5, min_inliers=20, verifier=verifier)  # type: ignore[arg-type]
-        past = Recognizer(PlaceDatabase(100, 2), judge, top_k=3, exclusion=None)
+        past = Recognizer(
+            PlaceDatabase(100, 2),
+            judge,
+            exclusion=None,
+            search=SearchOptions(top_k=3, neighbours=False),
+        )
         for index in range(50):
             past.remember(make_described(index, [1, 0]))
         past.observe(make_described(0, [1, 0]))
@@ -402,7 +471,10 @@ class TestSharedPlaces:
         verifier = FakeVerifier({0: Verification(0, 0)})
         judge = Judge(sim_threshold=0.1, min_inliers=20, verifier=verifier)  # type: ignore[arg-type]
         databases = [PlaceDatabase(100, 2) for _ in range(3)]
-        one, *others = (Recognizer(d, judge, top_k=3, exclusion=None) for d in databases)
+        one, *others = (
+            Recognizer(d, judge, exclusion=None, search=SearchOptions(top_k=3, neighbours=False))
+            for d in databases
+        )
         one.share(databases[1:])
         for number, other in enumerate((one, *others)):
             for index in range(5):
@@ -492,10 +564,3 @@ class TestStandingStill:
                     decision = robot.see(where)
                     if robot.index >= 59 and decision.verdict is not Verdict.STATIONARY:
                         assert decision.accepted, f"at {where}"
-
-
-def test_the_logistic_of_the_evidence_is_the_documented_one() -> None:
-    # Half of the way from the threshold to 1, and inliers that double: 4 * 1/2 + 3 * log(41 / 21).
-    evidence = 4.0 * 0.5 + 3.0 * math.log(41 / 21)
-    found = judge_with({}).confidence(0.8, Verification(90, 40))
-    assert found == pytest.approx(1 / (1 + math.exp(-evidence)))

@@ -52,6 +52,8 @@ QUERY_KEYS = [
     "score",
     "confidence",
     "inliers",
+    "inliers_needed",
+    "overlap",
 ]
 
 
@@ -147,6 +149,8 @@ class TestQuery:
             "score": 0.9,
             "confidence": 0.97,
             "inliers": 52,
+            "inliers_needed": 20,
+            "overlap": 0.75,
         }
 
     @pytest.mark.parametrize("verdict", [Verdict.EMPTY_DATABASE, Verdict.STATIONARY])
@@ -156,11 +160,12 @@ class TestQuery:
         found = written(records.query(Decision(make_keyframe(5), verdict)))
         assert list(found) == QUERY_KEYS
         assert found["decision"] == verdict.value
-        assert {found[key] for key in ("match_idx", "score", "confidence", "inliers")} == {None}
+        assert {found[key] for key in QUERY_KEYS[QUERY_KEYS.index("match_idx") :]} == {None}
 
     def test_where_geometry_was_not_reached_inliers_are_null(self, make_decision: Make) -> None:
         decision = make_decision(verdict=Verdict.BELOW_THRESHOLD, verification=None)
-        assert written(records.query(decision))["inliers"] is None
+        found = written(records.query(decision))
+        assert (found["inliers"], found["inliers_needed"], found["overlap"]) == (None, None, None)
 
     def test_where_matches_were_too_few_inliers_are_zero(self, make_decision: Make) -> None:
         decision = make_decision(

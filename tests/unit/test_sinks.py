@@ -46,6 +46,13 @@ HEALTH = records.Health(
 )
 
 
+def told(sink: Any, decision: Decision) -> None:
+    """Tell a sink a decision, and that a closure is to be reported."""
+    sink.write(decision)
+    if decision.accepted:
+        sink.write_closure(decision)
+
+
 def types_of(output: bytes) -> list[str]:
     assert output == b"" or output.endswith(b"\n")
     return [json.loads(line)["type"] for line in output.splitlines()]
@@ -67,8 +74,8 @@ class TestJsonLines:
         sink = JsonLinesSink(output, kinds)
         sink.write_event(STARTED)
         sink.write_event(HEALTH)
-        sink.write(Decision(make_keyframe(0), Verdict.EMPTY_DATABASE))
-        sink.write(make_decision(40))
+        told(sink, Decision(make_keyframe(0), Verdict.EMPTY_DATABASE))
+        told(sink, make_decision(40))
         sink.close()
         assert types_of(output.getvalue()) == types
 
@@ -82,7 +89,7 @@ class TestJsonLines:
         output = Watched()
         sink = JsonLinesSink(output, Records.QUERIES)
         for index in range(5):
-            sink.write(make_decision(40 + index))
+            told(sink, make_decision(40 + index))
             assert output.flushed == len(output.getvalue())
             assert len(types_of(output.getvalue())) == index + 1
 
@@ -90,7 +97,7 @@ class TestJsonLines:
         output = io.BytesIO()
         name = 'Zürich\n"東京"'
         keyframe = make_keyframe(40, path=name, stream=name)
-        JsonLinesSink(output, Records.QUERIES).write(make_decision(keyframe=keyframe))
+        told(JsonLinesSink(output, Records.QUERIES), make_decision(keyframe=keyframe))
         assert output.getvalue().count(b"\n") == 1
         assert json.loads(output.getvalue())["stream"] == name
 
@@ -116,7 +123,7 @@ class TestJsonLines:
         setattr(output, where, fail)
         sink = JsonLinesSink(output, Records.LOOPS, name="the pipe")
         with pytest.raises(mapped, match="the pipe") as caught:
-            sink.write(make_decision())
+            told(sink, make_decision())
         if mapped is StoreError:
             assert "No space left" in str(caught.value)
         sink.close()
@@ -125,7 +132,7 @@ class TestJsonLines:
         output = io.BytesIO()
         output.close()
         with pytest.raises(StoreError, match="closed file"):
-            JsonLinesSink(output, Records.LOOPS).write(make_decision())
+            told(JsonLinesSink(output, Records.LOOPS), make_decision())
 
 
 @pytest.fixture
@@ -161,10 +168,10 @@ class TestFolder:
     ) -> None:
         sink = open_folder(tmp_path / "a" / "b")
         assert closures(sink.folder) == []
-        sink.write(Decision(make_keyframe(0), Verdict.EMPTY_DATABASE))
+        told(sink, Decision(make_keyframe(0), Verdict.EMPTY_DATABASE))
         assert closures(sink.folder) == []
         for count in range(1, 6):
-            sink.write(make_decision(40 + count, count))
+            told(sink, make_decision(40 + count, count))
             found = closures(sink.folder)
             assert [one["match_idx"] for one in found] == list(range(1, count + 1))
             assert {one["type"] for one in found} == {"loop_closure"}
@@ -176,7 +183,7 @@ class TestFolder:
     ) -> None:
         sink = open_folder(tmp_path)
         for index in range(3):
-            sink.write(make_decision(keyframe=make_keyframe(40 + index, path="x" * 100_000)))
+            told(sink, make_decision(keyframe=make_keyframe(40 + index, path="x" * 100_000)))
             assert len(closures(tmp_path)) == index + 1
 
     def test_a_longer_result_of_an_earlier_run_is_gone(
@@ -184,10 +191,10 @@ class TestFolder:
     ) -> None:
         first = open_folder(tmp_path)
         for index in range(20):
-            first.write(make_decision(40 + index))
+            told(first, make_decision(40 + index))
         second = open_folder(tmp_path)
         assert closures(tmp_path) == []
-        second.write(make_decision(90))
+        told(second, make_decision(90))
         assert [one["query_idx"] for one in closures(tmp_path)] == [90]
 
     def test_stale_previews_are_removed_and_foreign_files_are_kept(
@@ -214,12 +221,13 @@ class TestFolder:
     ) -> None:
         sink = open_folder(tmp_path)
         points = np.float32([[10, 10], [600, 400]])
-        sink.write(
+        told(
+            sink,
             make_decision(
                 keyframe=make_keyframe(40, stream="../b d", thumbnail=jpeg(64, 48)),
                 match=make_candidate(3, thumbnail=jpeg(80, 60)),
                 verification=Verification(9, 2, np.eye(3), points, points),
-            )
+            ),
         )
         (preview,) = (tmp_path / "matches").iterdir()
         assert preview.name == "000001_.._b_d_q40_m3.jpg"
@@ -231,7 +239,7 @@ class TestFolder:
     def test_without_thumbnails_there_are_no_previews(
         self, open_folder: Make, tmp_path: Path, make_decision: Make
     ) -> None:
-        open_folder(tmp_path).write(make_decision())
+        told(open_folder(tmp_path), make_decision())
         assert list((tmp_path / "matches").iterdir()) == []
 
     def test_the_settings_are_written_before_anything_is_decided(
@@ -247,11 +255,11 @@ class TestFolder:
         self, open_folder: Make, tmp_path: Path, make_decision: Make, make_keyframe: Make
     ) -> None:
         sink = open_folder(tmp_path)
-        sink.write(Decision(make_keyframe(0), Verdict.STATIONARY))
-        sink.write(make_decision(40))
+        told(sink, Decision(make_keyframe(0), Verdict.STATIONARY))
+        told(sink, make_decision(40))
         # Names that a typesetter would take for formulas or has no letters for.
-        sink.write(make_decision(keyframe=make_keyframe(1, stream="cost_$5_and_$6")))
-        sink.write(make_decision(keyframe=make_keyframe(2, stream="_hidden")))
+        told(sink, make_decision(keyframe=make_keyframe(1, stream="cost_$5_and_$6")))
+        told(sink, make_decision(keyframe=make_keyframe(2, stream="_hidden")))
         sink.close()
         png = (tmp_path / "similarity_plot.png").read_bytes()
         assert png.startswith(b"\x89PNG")
@@ -261,7 +269,7 @@ class TestFolder:
         self, open_folder: Make, tmp_path: Path, make_decision: Make, make_keyframe: Make
     ) -> None:
         sink = open_folder(tmp_path)
-        sink.write(make_decision(keyframe=make_keyframe(1, stream="東京")))
+        told(sink, make_decision(keyframe=make_keyframe(1, stream="東京")))
         sink.close()
         assert (tmp_path / "similarity_plot.png").is_file()
 
@@ -298,7 +306,7 @@ class TestFolder:
             keyframe=make_keyframe(40, thumbnail=jpeg()), match=make_candidate(3, thumbnail=jpeg())
         )
         with pytest.raises(StoreError, match="matches"):
-            sink.write(decision)
+            told(sink, decision)
         assert len(closures(tmp_path)) == 1
 
     def test_a_plot_that_cannot_be_written_is_an_error(
@@ -319,6 +327,9 @@ class Recorder:
 
     def write(self, decision: Decision) -> None:
         self._hear("write")
+
+    def write_closure(self, decision: Decision) -> None:
+        self._hear("closure")
 
     def write_event(self, event: records.Stream | records.Health) -> None:
         self._hear("stream")

@@ -1,0 +1,121 @@
+"""From the evidence for one candidate to a verdict, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from streamvpr.frames import Candidate, Decision, Described, Verdict, Verification
+from streamvpr.geometry import LEAST_MATCHES
+
+if TYPE_CHECKING:
+    from streamvpr.frames import Place
+    from streamvpr.geometry import Verifier
+    from streamvpr.geometry.chance import ChanceInliers
+
+# In the logarithm of the odds: for each standard deviation that similarity stands out, and for
+# each factor e of the number of inliers.
+PROMINENCE_WEIGHT = 1.0
+INLIERS_WEIGHT = 2.5
+# A revisit stands out by so much; less speaks against one.
+USUAL_PROMINENCE = 3.0
+# Spreads the confidence, so that the surest ones still differ in the records' six digits.
+TEMPERATURE = 2.0
+# Less in common than this is the corner of another place, however many inliers it has.
+LEAST_OVERLAP = 0.33
+# Mean prominence of the frames of a sequence. Unrelated stretches have 0.
+LEAST_AGREEMENT = 1.0
+
+
+class Judge:
+    """Decides from similarity, sequence and geometry. One for a stream: it learns its chances."""
+
+    def __init__(
+        self,
+        *,
+        sim_threshold: float,
+        min_inliers: int,
+        verifier: Verifier | None,
+        min_overlap: float = LEAST_OVERLAP,
+        chance: ChanceInliers | None = None,
+    ) -> None:
+        """`verifier` is None where geometry is off: similarity decides alone. `chance` is None
+        where `min_inliers` is asked of every stream."""
+        self.sim_threshold = sim_threshold
+        self.min_inliers = min_inliers
+        self.min_overlap = min_overlap
+        self._chance = chance
+        self._verifier = verifier
+
+    @property
+    def verifies(self) -> bool:
+        """Whether geometry is on."""
+        return self._verifier is not None
+
+    @property
+    def needed(self) -> int:
+        """Least inliers of an accepted match now."""
+        return self.min_inliers if self._chance is None else self._chance.needed(self.min_inliers)
+
+    def wants_chance(self) -> bool:
+        """Whether the present query is to be compared with an unrelated place."""
+        return self._verifier is not None and self._chance is not None and self._chance.due()
+
+    def learn_chance(self, query: Described, unrelated: Place) -> None:
+        """Compare a query with a place that has nothing in common with it but by chance."""
+        if self._chance is not None:
+            self._chance.add(self._verify(query, Candidate(unrelated, score=0.0)).inliers)
+
+    def assess(self, query: Described, candidate: Candidate) -> Decision:
+        """What would be decided if this were the only candidate."""
+        verification = None
+        if candidate.score < self.sim_threshold:
+            verdict = Verdict.BELOW_THRESHOLD
+        elif candidate.agreement is not None and candidate.agreement < LEAST_AGREEMENT:
+            verdict = Verdict.INCONSISTENT_SEQUENCE
+        elif self._verifier is None:
+            verdict = Verdict.ACCEPTED
+        else:
+            verification = self._verify(query, candidate)
+            verdict = self._by_geometry(verification)
+        confidence = self.confidence(candidate.prominence, verification)
+        return Decision(query.keyframe, verdict, candidate, verification, confidence)
+
+    def confidence(self, prominence: float, verification: Verification | None) -> float:
+        """0 to 1: the logistic of the evidence, each part of which never lowers it.
+
+        Similarity counts by how far it stands out of the stream's background, and inliers by the
+        logarithm of their number over the least that is accepted. 0.5 is a candidate that stands
+        out as revisits usually do, with the least inliers where geometry is on. Up to half of
+        those, inliers count alike: wrong pairs have as many by chance, and similarity ranks better
+        then.
+        """
+        evidence = PROMINENCE_WEIGHT * (prominence - USUAL_PROMINENCE)
+        if self._verifier is not None:
+            needed = self.needed if verification is None else verification.needed
+            inliers = 0 if verification is None else verification.inliers
+            told_from_chance = max(inliers, needed / 2)
+            evidence += INLIERS_WEIGHT * math.log((1 + told_from_chance) / (1 + needed))
+        # The logistic function, written so that no evidence overflows it.
+        return (1 + math.tanh(evidence / TEMPERATURE / 2)) / 2
+
+    def _by_geometry(self, found: Verification) -> Verdict:
+        if found.matches < max(LEAST_MATCHES, found.needed):
+            return Verdict.TOO_FEW_MATCHES
+        together = found.overlap is None or found.overlap >= self.min_overlap
+        if found.inliers >= found.needed and together:
+            return Verdict.ACCEPTED
+        return Verdict.TOO_FEW_INLIERS
+
+    def _verify(self, query: Described, candidate: Candidate) -> Verification:
+        assert self._verifier is not None
+        here, there = query.features, candidate.place.features
+        if here is None or there is None:
+            return Verification(matches=0, inliers=0, needed=self.needed)
+        return replace(self._verifier.verify(here, there), needed=self.needed)
+
+
+def certainty(decision: Decision) -> tuple[bool, float]:
+    """What candidates are ordered by: those accepted before others, then by confidence."""
+    return decision.accepted, decision.confidence or 0.0
