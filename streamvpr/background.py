@@ -61,19 +61,26 @@ class Background:
         self._levels: deque[tuple[float, float]] = deque(maxlen=MOST_QUERIES)
 
     def level(self, scores: NDArray[np.float32]) -> Level:
-        """The level of the next query, by its similarities (N,) to all that it may match."""
-        if len(scores) == 0:
-            return Level(0.0, 1.0)
-        own = float(np.median(scores)), float(np.var(scores, dtype=np.float64))
-        middle, variance = self._drawn(own, len(scores))
-        if len(scores) >= LEAST_PLACES:
+        """The level of the next query, by its similarities (N,) to all that it may match.
+
+        Nothing stands out before there is something to stand out of.
+        """
+        places = len(scores)
+        if places < LEAST_PLACES and not self._levels:
+            return Level(0.0, math.inf)
+        own = (
+            (float(np.median(scores)), float(np.var(scores, dtype=np.float64))) if places else None
+        )
+        middle, variance = self._drawn(own, places)
+        if own is not None and places >= LEAST_PLACES:
             self._levels.append(own)
         return Level(middle, max(math.sqrt(variance), LEAST_SPREAD))
 
-    def _drawn(self, own: tuple[float, float], places: int) -> tuple[float, float]:
-        """Towards the mean of the queries before."""
-        if not self._levels:
-            return own
-        usual = np.mean(self._levels, axis=0)
-        middle, variance = usual + places / (places + WEIGHT) * (np.array(own) - usual)
+    def _drawn(self, own: tuple[float, float] | None, places: int) -> tuple[float, float]:
+        """Middle and variance, drawn towards the mean of the queries before."""
+        if own is None or not self._levels:
+            middle, variance = own or np.mean(self._levels, axis=0)
+        else:
+            usual = np.mean(self._levels, axis=0)
+            middle, variance = usual + places / (places + WEIGHT) * (np.array(own) - usual)
         return float(middle), float(variance)

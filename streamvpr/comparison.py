@@ -83,7 +83,9 @@ class Comparison:
         )
 
     def _may_match(self, row: int) -> bool:
-        return 0 <= row < len(self.hidden) and not self.hidden[row]
+        if not 0 <= row < len(self.hidden) or self.hidden[row]:
+            return False
+        return self.alignments is None or self.alignments.has(row)
 
     def _admissible(self) -> NDArray[np.intp]:
         return np.flatnonzero(~self.hidden)
@@ -93,5 +95,4 @@ class Comparison:
         a sequence can't tell places that it contains."""
         assert self.alignments is not None
         found = self.alignments
-        kept = ~self.hidden[found.rows]
-        return found.rows[kept], found.evidence[kept], max(NEIGHBOURHOOD, found.length)
+        return found.rows, found.evidence, max(NEIGHBOURHOOD, found.length)

@@ -149,7 +149,7 @@ class Candidate:
     """How far the similarity stands out from that to unrelated places, in standard deviations; of
     a sequence, the sum of its frames' over the square root of their number."""
     agreement: float | None = None
-    """Mean prominence of a sequence's frames along its best alignment; None for single frames."""
+    """Median prominence of a sequence's frames along its best alignment; None for single frames."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,9 @@ class Past:
         """The next query against all places, its similarities set against that level."""
         prominence, alignments = level.prominence(found.scores), None
         if self._sequences is not None:
-            alignments = self._sequences.align(prominence, found.hidden, self.database.first)
+            alignments = self._sequences.align(
+                prominence[: found.past], found.hidden[: found.past], self.database.first
+            )
         return Comparison(
             self.database,
             descriptor,

@@ -35,7 +35,8 @@ class Alignments:
     """(K,) sum of the prominences along it over the square root of their number: of unrelated
     frames it has a standard deviation of 1, as that of a single frame has."""
     agreement: NDArray[np.float32]
-    """(K,) mean of those prominences; minus infinity where too little of it lies within."""
+    """(K,) median of those prominences, which no single frame can raise; minus infinity where too
+    little of it lies within."""
     length: int
     """Number of frames that must agree."""
 
@@ -43,6 +44,11 @@ class Alignments:
         """Evidence and agreement at a row that is one of `rows`."""
         at = int(np.searchsorted(self.rows, row))
         return float(self.evidence[at]), float(self.agreement[at])
+
+    def has(self, row: int) -> bool:
+        """Whether something was said of a row."""
+        at = int(np.searchsorted(self.rows, row))
+        return at < len(self.rows) and self.rows[at] == row
 
 
 class SequenceMatcher:
@@ -62,6 +68,9 @@ class SequenceMatcher:
     ) -> Alignments:
         """Take the next query's prominences (N,) and align at the places that they suggest.
 
+        Those are of the places that are old enough to match: the query resembles the newest ones
+        because it has hardly moved since.
+
         `first` is the number of the first place, counted from the first ever added, so that rows
         still belong to the same places after some were evicted.
         """
@@ -75,31 +84,36 @@ class SequenceMatcher:
     def _suggested(
         self, prominence: NDArray[np.float32], hidden: NDArray[np.bool_], first: int
     ) -> NDArray[np.intp]:
-        """The most prominent rows, and where the last frame's alignments lead."""
+        """The most prominent rows and those beside them, and where the last alignments lead."""
         admissible = np.flatnonzero(~hidden)
         most = min(MOST_ENDS, len(admissible))
         cut = np.argsort(-prominence[admissible], kind="stable")[:most]
         steps = (-2, -1, 0, 1, 2) if len(self._speeds) > len(SPEEDS) else (0, 1, 2)
         led = (self._ends[:, None] - first + np.array(steps)).ravel()
-        led = led[(led >= 0) & (led < len(hidden))]
-        led = led[~hidden[led]]
-        return np.union1d(admissible[cut], led).astype(np.intp)
+        beside = (admissible[cut][:, None] + np.array((-1, 0, 1))).ravel()
+        rows = np.union1d(beside, led).astype(np.intp)
+        rows = rows[(rows >= 0) & (rows < len(hidden))]
+        return rows[~hidden[rows]]
 
     def _sums(self, ends: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Of the best speed: the sum over the root of the number, and the mean. (K,) each."""
-        total = np.zeros((len(self._speeds), len(ends)))
-        count = np.zeros_like(total)
+        """Evidence and agreement of the best speed at each of the ends (K,)."""
+        passed = self._passed(ends)
+        within = ~np.isnan(passed)
+        count = within.sum(axis=0)
+        evidence = np.where(within, passed, 0).sum(axis=0) / np.sqrt(np.maximum(count, 1))
+        best = evidence.argmax(axis=0)
+        column = np.arange(len(ends))
+        agreement = np.full(len(ends), -np.inf, np.float32)
+        enough = count[best, column] >= LEAST_WITHIN * self.length
+        along = passed[:, best, column][:, enough]
+        agreement[enough] = np.nanmedian(along, axis=0)
+        return evidence[best, column].astype(np.float32), agreement
+
+    def _passed(self, ends: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(L, speeds, K) prominences along each alignment; NaN where it is out of the past."""
+        found = np.full((len(self._kept), len(self._speeds), len(ends)), np.nan)
         for back, (first, prominence) in enumerate(self._kept):
             rows = ends - np.rint(self._speeds * back).astype(np.int64)[:, None] - first
             within = (rows >= 0) & (rows < len(prominence))
-            total += np.where(within, prominence[np.where(within, rows, 0)], 0.0)
-            count += within
-        evidence = total / np.sqrt(np.maximum(count, 1))
-        enough = count >= LEAST_WITHIN * self.length
-        agreement = np.where(enough, total / np.maximum(count, 1), -np.inf)
-        best = evidence.argmax(axis=0)
-        column = np.arange(len(ends))
-        return (
-            evidence[best, column].astype(np.float32),
-            agreement[best, column].astype(np.float32),
-        )
+            found[back][within] = prominence[rows[within]]
+        return found

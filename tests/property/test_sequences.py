@@ -23,7 +23,7 @@ def naive(
                 passed.append(float(prominence[row]))
         evidence = sum(passed) / np.sqrt(max(1, len(passed)))
         enough = len(passed) >= LEAST_WITHIN * length
-        agreement = sum(passed) / len(passed) if enough else -np.inf
+        agreement = float(np.median(passed)) if enough else -np.inf
         if evidence > best[0]:
             best = (evidence, agreement)
     return best

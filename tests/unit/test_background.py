@@ -36,15 +36,20 @@ def test_few_places_are_judged_by_the_queries_before() -> None:
     level = background.level(np.array([0.9, 0.9], np.float32))
     share = 2 / (2 + WEIGHT)
     assert level.middle == pytest.approx(0.5 + share * 0.4, abs=0.01)
-    alone = Background().level(np.array([0.9, 0.9], np.float32))
-    assert alone.middle == pytest.approx(0.9)
 
 
-def test_a_single_place_stands_out_of_nothing_and_none_has_no_level() -> None:
-    one = np.array([0.8], np.float32)
-    assert Background().level(one).prominence(one).tolist() == [0.0]
-    empty = np.empty(0, np.float32)
-    assert Background().level(empty).prominence(empty).shape == (0,)
+@pytest.mark.parametrize("count", range(LEAST_PLACES))
+def test_nothing_stands_out_before_there_is_something_to_stand_out_of(count: int) -> None:
+    few = scores(0, count, 0.8, 0.1)
+    everything = np.linspace(-1, 1, 30, dtype=np.float32)
+    assert not Background().level(few).prominence(everything).any()
+
+
+def test_a_query_that_may_match_nothing_is_set_against_those_before() -> None:
+    background = Background()
+    background.level(scores(0, 500, 0.5, 0.05))
+    level = background.level(np.empty(0, np.float32))
+    assert (level.middle, level.spread) == pytest.approx((0.5, 0.05), abs=0.01)
 
 
 def test_it_never_decreases_in_similarity_and_is_finite() -> None:

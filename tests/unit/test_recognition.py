@@ -564,3 +564,138 @@ class TestStandingStill:
                     decision = robot.see(where)
                     if robot.index >= 59 and decision.verdict is not Verdict.STATIONARY:
                         assert decision.accepted, f"at {where}"
+
+
+class Asked(FakeVerifier):
+    """Says how many inliers each place has, by its index as its number of features."""
+
+    def __init__(self, inliers: Callable[[int], int]) -> None:
+        super().__init__({})
+        self._inliers = inliers
+
+    def verify(self, query: Features, match: Features) -> Verification:
+        self.asked.append(len(match.points))
+        count = self._inliers(len(match.points))
+        return Verification(200, count)
+
+
+def line_of_places(
+    inliers: Callable[[int], int], views: list[float], **search: Any
+) -> tuple[Recognizer, Asked]:
+    """A fixed database of places whose similarity to the query [1, 0] is given."""
+    verifier = Asked(inliers)
+    judge = Judge(sim_threshold=-1, min_inliers=20, verifier=verifier)  # type: ignore[arg-type]
+    past = Recognizer(PlaceDatabase(100, 2), judge, exclusion=None, search=SearchOptions(**search))
+    for index, close in enumerate(views):
+        place = Described(
+            Keyframe("db", index, None, "", 640, 480),
+            np.array([close, math.sqrt(1 - close**2)], np.float32),
+            features(index),
+        )
+        past.remember(place)
+    return past, verifier
+
+
+def named(decision: Decision) -> int | None:
+    return None if decision.match is None else decision.match.place.index
+
+
+class TestNeighbours:
+    VIEWS = (0.1, 0.1, 0.1, 0.1, 0.9, 0.95, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1)
+
+    @pytest.mark.parametrize("better", [4, 6])
+    def test_the_place_beside_the_best_may_show_more_of_the_view(
+        self, make_described: MakeDescribed, better: int
+    ) -> None:
+        def inliers(index: int) -> int:
+            return {5: 30, better: 90}.get(index, 3)
+
+        for neighbours, match in ((True, better), (False, 5)):
+            past, _ = line_of_places(inliers, list(self.VIEWS), top_k=1, neighbours=neighbours)
+            decision = past.observe(make_described(0, [1, 0], stream="q"))
+            assert named(decision) == match
+            assert decision.accepted
+
+    def test_the_ends_of_the_past_have_one_neighbour(self, make_described: MakeDescribed) -> None:
+        past, verifier = line_of_places(lambda _: 3, [0.9, 0.1, 0.1], top_k=1)
+        past.observe(make_described(0, [1, 0], stream="q"))
+        assert verifier.asked == [0, 1]
+
+    def test_each_place_is_verified_once(self, make_described: MakeDescribed) -> None:
+        past, verifier = line_of_places(lambda _: 40, list(self.VIEWS), top_k=12)
+        for _ in range(2):
+            verifier.asked.clear()
+            past.observe(make_described(0, [1, 0], stream="q"))
+            assert len(verifier.asked) == len(set(verifier.asked))
+
+    def test_near_the_last_match_the_next_is_looked_for(
+        self, make_described: MakeDescribed
+    ) -> None:
+        views = [0.1] * 20
+        views[5] = 0.9
+        views[15:18] = [0.8, 0.85, 0.8]
+        past, verifier = line_of_places(lambda i: 60 if i in (5, 6, 7) else 3, views, top_k=1)
+        assert named(past.observe(make_described(0, [1, 0], stream="q"))) in (5, 6)
+        # The next query looks like another place, where geometry sees nothing.
+        past.observe(make_described(1, [0.85, math.sqrt(1 - 0.85**2)], stream="q"))
+        assert set(verifier.asked[-9:]) & {3, 4, 6, 7}
+
+
+class TestSupport:
+    def test_a_match_that_nothing_before_led_to_is_not_accepted(
+        self, make_described: MakeDescribed
+    ) -> None:
+        past, _ = line_of_places(lambda _: 60, [0.1] * 4 + [0.9] + [0.1] * 20, top_k=1, support=2)
+        found = [past.observe(make_described(n, [1, 0], stream="q")) for n in range(4)]
+        assert [d.verdict for d in found] == [
+            Verdict.INCONSISTENT_SEQUENCE,
+            Verdict.INCONSISTENT_SEQUENCE,
+            Verdict.ACCEPTED,
+            Verdict.ACCEPTED,
+        ]
+        assert found[0].loop_id is None
+        assert named(found[0]) is not None
+
+
+class TestSequences:
+    @staticmethod
+    def lap(**search: Any) -> list[Decision]:
+        """A lap of 60 places, and then places 20 to 39 again among look-alikes of place 50."""
+        rng = np.random.default_rng(0)
+        axes = np.eye(60)
+        judge = Judge(sim_threshold=-1, min_inliers=20, verifier=None)
+        past = Recognizer(
+            PlaceDatabase(200, 60),
+            judge,
+            exclusion=Exclusion(gap=5),
+            search=SearchOptions(**search),
+        )
+        found = []
+        for index in range(80):
+            where = index if index < 60 else index - 40
+            view = axes[where] + rng.normal(size=60) * 0.02
+            if index >= 60:
+                view = view + 1.1 * axes[50]
+            view = (view / np.linalg.norm(view)).astype(np.float32)
+            keyframe = Keyframe("cam", index, None, "", 640, 480)
+            found.append(past.observe(Described(keyframe, view, None)))
+        return found[60:]
+
+    def test_consecutive_frames_find_what_one_frame_takes_for_another_place(self) -> None:
+        alone, together = self.lap(), self.lap(sequence_length=8)
+        assert [named(d) for d in alone[8:]] != list(range(28, 40))
+        assert [named(d) for d in together[8:]] == list(range(28, 40))
+        assert all(d.accepted for d in together[8:])
+
+    def test_one_frame_is_no_sequence(self, make_described: MakeDescribed) -> None:
+        judge = Judge(sim_threshold=-1, min_inliers=20, verifier=None)
+        past = Recognizer(
+            PlaceDatabase(50, 50), judge, exclusion=None, search=SearchOptions(sequence_length=6)
+        )
+        axes = np.eye(50)
+        for index in range(50):
+            past.remember(make_described(index, axes[index]))
+        found = [past.observe(make_described(n, axes[20 + n], stream="q")) for n in range(6)]
+        assert [named(d) for d in found] == list(range(20, 26))
+        assert [d.accepted for d in found] == [False, False, True, True, True, True]
+        assert found[0].verdict is Verdict.INCONSISTENT_SEQUENCE
