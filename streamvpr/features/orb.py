@@ -53,6 +53,7 @@ class OrbExtractor:
             descriptors=np.asarray(descriptors, np.uint8),
             scale=scale,
             kind=FeatureKind.ORB,
+            width=source_width,
         )
 
 

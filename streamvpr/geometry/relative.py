@@ -1,0 +1,185 @@
+"""How a calibrated camera moved between two views, and what kind of scene says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from streamvpr.frames import Pose
+from streamvpr.geometry import epipolar, homography
+from streamvpr.geometry.model_choice import CALIBRATED_DEPTH, PLANE, TURN, gric, noise
+from streamvpr.geometry.pose import (
+    before_both,
+    motion_of_essential,
+    motion_of_plane,
+    quaternion,
+    rotation_between,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from streamvpr.frames import Features
+    from streamvpr.geometry.camera import Camera
+    from streamvpr.geometry.pose import Motion
+
+    Matrix = NDArray[np.float64]
+
+# Times that a rotation is fitted anew to the matches that it explains.
+REFITS = 3
+
+
+class Structure(StrEnum):
+    """What the matches of two views determine."""
+
+    TURN = "turn"
+    """The camera turned where it stood, or all that it saw is far away: no translation."""
+    PLANE = "plane"
+    """All lies in one plane."""
+    DEPTH = "depth"
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Two views of one calibrated camera."""
+
+    structure: Structure
+    inliers: NDArray[np.bool_]
+    """(M,) the correspondences that the essential matrix explains."""
+    pose: Pose | None
+    """None where a plane was seen that two motions explain alike."""
+
+
+class RelationFinder:
+    """Relates pairs of views of one camera. Same features, same seed, same relation."""
+
+    def __init__(self, camera: Camera, reproj_thresh: float, seed: int) -> None:
+        """`reproj_thresh`: most error of an inlier, in pixels of the analysed size."""
+        self._camera = camera
+        self._thresh = reproj_thresh
+        self._fundamental = epipolar.FundamentalFitter(reproj_thresh, seed)
+        self._essential = epipolar.EssentialFitter(reproj_thresh, seed)
+        self._plane = homography.HomographyFitter(reproj_thresh, seed)
+
+    def relate(self, query: Features, match: Features, rows: NDArray[np.intp]) -> Relation | None:
+        """What the features at `rows` (M, 2) say of the camera; None where chance says as much."""
+        views = _Views(*self._view(query, rows[:, 0]), *self._view(match, rows[:, 1]))
+        seen = np.flatnonzero(np.isfinite(np.column_stack([views.query, views.match])).all(axis=1))
+        found = self._relate(views.only(seen))
+        if found is None:
+            return None
+        inliers = np.zeros(len(rows), bool)
+        inliers[seen[found.inliers]] = True
+        return Relation(found.structure, inliers, found.pose)
+
+    def _view(self, features: Features, rows: NDArray[np.intp]) -> tuple[Matrix, float]:
+        """Directions (M, 2) of features, and the focal length in analysed pixels."""
+        if features.width is None:
+            raise ValueError("a camera is of no use for features of a picture of unknown width")
+        camera = self._camera.resized(features.width)
+        return camera.normalised(features.points[rows]), camera.focal / features.scale
+
+    def _relate(self, views: _Views) -> Relation | None:
+        points = views.points
+        # The search for an essential matrix is dear where there is none.
+        if len(points[0]) == 0 or self._fundamental.fit(*points) is None:
+            return None
+        found = self._essential.fit(*points, views.query_focal, views.match_focal)
+        if found is None:
+            return None
+        plane = self._plane.fit(*(side.astype(np.float32) for side in points))
+        rotation = self._rotation(views, found.inliers)
+        structure = self._structure(views, found, plane, rotation)
+        if structure is Structure.TURN:
+            return Relation(structure, found.inliers, Pose(quaternion(rotation), None))
+        if structure is Structure.PLANE and plane is not None:
+            between = views.between_directions(plane.matrix)
+            motion = motion_of_plane(between, *views.directions(plane.inliers))
+            return Relation(structure, found.inliers, _pose(motion))
+        motion = motion_of_essential(found.matrix, *views.directions(found.inliers))
+        if motion is None:
+            return None
+        inliers = found.inliers.copy()
+        inliers[inliers] = before_both(motion, *views.directions(inliers))
+        return Relation(structure, inliers, _pose(motion))
+
+    def _rotation(self, views: _Views, inliers: NDArray[np.bool_]) -> Matrix:
+        """The rotation that explains most of the inliers by itself, as refitting finds it."""
+        chosen = inliers
+        rotation = rotation_between(*views.directions(chosen))
+        for _ in range(REFITS):
+            errors = homography.squared_errors(views.between_pixels(rotation), *views.points)
+            chosen = inliers & (errors <= self._thresh**2)
+            if chosen.sum() < TURN.sample:
+                break
+            rotation = rotation_between(*views.directions(chosen))
+        return rotation
+
+    def _structure(
+        self,
+        views: _Views,
+        depth: epipolar.EpipolarMap,
+        plane: homography.PlaneMap | None,
+        rotation: Matrix,
+    ) -> Structure:
+        """The structure of the lowest GRIC, among the matches that any of the models explains."""
+        told = depth.inliers if plane is None else depth.inliers | plane.inliers
+        points = [side[told] for side in views.points]
+        sigma = noise(self._thresh)
+        pixels = epipolar.between_pixels(depth.matrix, views.query_focal, views.match_focal)
+        turned = homography.squared_errors(views.between_pixels(rotation), *points)
+        costs = {
+            Structure.DEPTH: gric(
+                epipolar.squared_errors(pixels, *points), sigma, CALIBRATED_DEPTH
+            ),
+            Structure.TURN: gric(turned, sigma, TURN),
+        }
+        if plane is not None:
+            flat = homography.squared_errors(plane.matrix, *points)
+            costs[Structure.PLANE] = gric(flat, sigma, PLANE)
+        return min(costs, key=lambda structure: costs[structure])
+
+
+class _Views(NamedTuple):
+    """Matches of two views as directions x/z, y/z, and the focal lengths in analysed pixels."""
+
+    query: Matrix
+    query_focal: float
+    match: Matrix
+    match_focal: float
+
+    @property
+    def points(self) -> tuple[Matrix, Matrix]:
+        """(M, 2) each: pixels of the analysed size, as a lens without distortion would draw them.
+
+        The middle of the picture is (0, 0).
+        """
+        return self.query * self.query_focal, self.match * self.match_focal
+
+    def directions(self, chosen: NDArray[np.bool_]) -> tuple[Matrix, Matrix]:
+        return self.query[chosen], self.match[chosen]
+
+    def only(self, rows: NDArray[np.intp]) -> _Views:
+        return self._replace(query=self.query[rows], match=self.match[rows])
+
+    def between_pixels(self, matrix: Matrix) -> Matrix:
+        """A map of directions as one of pixels."""
+        there = np.array([self.match_focal, self.match_focal, 1.0])
+        back = np.array([self.query_focal, self.query_focal, 1.0])
+        return np.asarray(there[:, None] * matrix / back, np.float64)
+
+    def between_directions(self, matrix: Matrix) -> Matrix:
+        """A map of pixels as one of directions."""
+        there = np.array([self.match_focal, self.match_focal, 1.0])
+        back = np.array([self.query_focal, self.query_focal, 1.0])
+        return np.asarray(matrix * back / there[:, None], np.float64)
+
+
+def _pose(motion: Motion | None) -> Pose | None:
+    if motion is None:
+        return None
+    x, y, z = (float(value) for value in motion.translation)
+    return Pose(quaternion(motion.rotation), (x, y, z))
