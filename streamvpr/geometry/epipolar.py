@@ -91,9 +91,10 @@ class EssentialFitter:
             return None
         if found is None or found.shape != (3, 3):
             return None
-        pixels = between_pixels(found, query_focal, match_focal)
+        matrix = _of_norm_1(found)
+        pixels = between_pixels(matrix, query_focal, match_focal)
         explained = told_from_chance(pixels, query, match, self._thresh, CALIBRATED_DEPTH)
-        return None if explained is None else EpipolarMap(_of_norm_1(found), explained.inliers)
+        return None if explained is None else EpipolarMap(matrix, explained.inliers)
 
 
 def told_from_chance(
@@ -106,12 +107,13 @@ def told_from_chance(
     """The matrix with its inliers, where wrong matches would hardly have had as many."""
     if matrix is None or matrix.shape != (3, 3) or not np.isfinite(matrix).all():
         return None
-    inliers = squared_errors(matrix, query, match) <= thresh**2
+    known = _of_norm_1(matrix)
+    inliers = squared_errors(known, query, match) <= thresh**2
     chance = _chance(match, thresh)
     alarms = log10_false_alarms(int(inliers.sum()), len(inliers), chance, kind)
     if alarms > MOST_FALSE_ALARMS:
         return None
-    return EpipolarMap(_of_norm_1(matrix), inliers)
+    return EpipolarMap(known, inliers)
 
 
 def squared_errors(
@@ -155,4 +157,5 @@ def _of_norm_1(matrix: cv2.typing.MatLike) -> Epipolar:
     """A matrix that is known up to a factor, with the largest number positive."""
     matrix = np.asarray(matrix, np.float64)
     largest = matrix.flat[np.abs(matrix).argmax()]
-    return np.asarray(matrix / (np.linalg.norm(matrix) * np.sign(largest)), np.float64)
+    length = np.linalg.norm(matrix) * (1 if largest >= 0 else -1)
+    return np.asarray(matrix / length if length else matrix, np.float64)

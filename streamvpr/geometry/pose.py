@@ -74,7 +74,8 @@ def motion_of_plane(homography: Homography, query: Matrix, match: Matrix) -> Mot
         ahead = (nearness > 0) & ((left @ rotation.T)[:, 2] + nearness * shift[2] > 0)
         length = float(np.linalg.norm(shift))
         if length > 0 and ahead.mean() >= BEFORE_BOTH:
-            possible.append(Motion(np.asarray(rotation, np.float64), shift.ravel() / length))
+            direction = np.asarray(shift, np.float64).ravel() / length
+            possible.append(Motion(np.asarray(rotation, np.float64), direction))
     return possible[0] if possible and _are_one(possible) else None
 
 
