@@ -203,7 +203,7 @@ class RecognitionOptions(DescribingOptions):
             help="What binds the points of two views: homography, fundamental, essential (with "
             "--camera), auto (a homography unless the scene has depth)."
         ),
-    ] = Geometry.AUTO
+    ] = Geometry.HOMOGRAPHY
     camera: Annotated[
         str | None,
         Parameter(

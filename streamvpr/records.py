@@ -166,10 +166,8 @@ def loop_closure(decision: Decision) -> LoopClosure:
         homography=None if verification is None else _nine(verification.homography),
         geometry=_model(verification),
         fundamental=None if verification is None else _nine(verification.fundamental),
-        rotation=None if pose is None else _rounded(pose.rotation),
-        translation=None
-        if pose is None or pose.translation is None
-        else _rounded(pose.translation),
+        rotation=None if pose is None else _unit(pose.rotation),
+        translation=None if pose is None or pose.translation is None else _unit(pose.translation),
         query_wall_time=_sent(query.arrival),
         latency_ms=_milliseconds(decision.latency),
     )
@@ -244,11 +242,14 @@ def _model(
 
 
 def _nine(matrix: NDArray[np.float64] | None) -> tuple[float, ...] | None:
-    return None if matrix is None else _rounded(matrix.ravel())
+    if matrix is None:
+        return None
+    return tuple(_finite(float(f"{value:.9g}")) for value in matrix.ravel())
 
 
-def _rounded(values: Iterable[float]) -> tuple[float, ...]:
-    return tuple(_finite(float(f"{value:.9g}")) for value in values)
+def _unit(values: Iterable[float]) -> tuple[float, ...]:
+    """Numbers of which the largest is near 1."""
+    return tuple(_finite(round(value, 9)) for value in values)
 
 
 def _finite(value: float) -> float:

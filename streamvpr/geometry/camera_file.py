@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 INSTALL = "pip install 'streamvpr[camera]'"
-# OpenCV's files hold all corners of all pictures, too; that is some hundred kilobytes.
-LARGEST_FILE = 2**20
+# OpenCV's files hold all corners of all pictures, too: some tens of kilobytes. Reading this much
+# takes seconds, safely.
+LARGEST_FILE = 2**18
 LARGEST_SIDE = 2**16
 FOCAL_LENGTHS = (1.0, 1e6)
 KALIBR_CAMERA = re.compile(r"cam\d+")
@@ -100,6 +101,9 @@ def _parse(text: str) -> Any:
     # Not the faster parser in C: that one has no limit to its recursion.
     class Loader(yaml.SafeLoader):
         """Knows OpenCV's matrices as what they are: keys and values."""
+
+        def flatten_mapping(self, node: yaml.MappingNode) -> None:
+            """Merge no keys (`<<`): a few lines of them would fill the memory."""
 
     Loader.add_multi_constructor(
         OPENCV_TAG, lambda loader, suffix, node: loader.construct_mapping(node, deep=True)

@@ -56,13 +56,20 @@ class Relation:
 class RelationFinder:
     """Relates pairs of views of one camera. Same features, same seed, same relation."""
 
-    def __init__(self, camera: Camera, reproj_thresh: float, seed: int) -> None:
-        """`reproj_thresh`: most error of an inlier, in pixels of the analysed size."""
+    def __init__(
+        self, camera: Camera, *, least_matches: int, reproj_thresh: float, seed: int
+    ) -> None:
+        """`reproj_thresh`: most error of an inlier, in pixels of the analysed size.
+
+        A plane or a turn, which leave no essential matrix where they are exact, is believed with
+        `least_matches` inliers.
+        """
         self._camera = camera
+        self._least = least_matches
         self._thresh = reproj_thresh
         self._fundamental = epipolar.FundamentalFitter(reproj_thresh, seed)
         self._essential = epipolar.EssentialFitter(reproj_thresh, seed)
-        self._plane = homography.HomographyFitter(reproj_thresh, seed)
+        self._planes = homography.HomographyFitter(reproj_thresh, seed)
 
     def relate(self, query: Features, match: Features, rows: NDArray[np.intp]) -> Relation | None:
         """What the features at `rows` (M, 2) say of the camera; None where chance says as much."""
@@ -83,28 +90,34 @@ class RelationFinder:
         return camera.normalised(features.points[rows]), camera.focal / features.scale
 
     def _relate(self, views: _Views) -> Relation | None:
-        points = views.points
-        # The search for an essential matrix is dear where there is none.
-        if len(points[0]) == 0 or self._fundamental.fit(*points) is None:
+        if len(views.query) == 0:
             return None
-        found = self._essential.fit(*points, views.query_focal, views.match_focal)
-        if found is None:
+        depth, plane = self._depth(views), self._plane(views)
+        if depth is not None:
+            told = depth.inliers
+        elif plane is not None and plane.inliers.sum() >= self._least:
+            told = plane.inliers
+        else:
             return None
-        plane = self._plane.fit(*(side.astype(np.float32) for side in points))
-        rotation = self._rotation(views, found.inliers)
-        structure = self._structure(views, found, plane, rotation)
+        rotation = self._rotation(views, told)
+        structure = self._structure(views, depth, plane, rotation)
         if structure is Structure.TURN:
-            return Relation(structure, found.inliers, Pose(quaternion(rotation), None))
+            return Relation(structure, told, Pose(quaternion(rotation), None))
         if structure is Structure.PLANE and plane is not None:
             between = views.between_directions(plane.matrix)
             motion = motion_of_plane(between, *views.directions(plane.inliers))
-            return Relation(structure, found.inliers, _pose(motion))
-        motion = motion_of_essential(found.matrix, *views.directions(found.inliers))
-        if motion is None:
+            return Relation(structure, told, _pose(motion))
+        return None if depth is None else _deep(views, depth)
+
+    def _depth(self, views: _Views) -> epipolar.EpipolarMap | None:
+        """The essential matrix. The search for one is dear where there is none."""
+        if self._fundamental.fit(*views.points) is None:
             return None
-        inliers = found.inliers.copy()
-        inliers[inliers] = before_both(motion, *views.directions(inliers))
-        return Relation(structure, inliers, _pose(motion))
+        return self._essential.fit(*views.points, views.query_focal, views.match_focal)
+
+    def _plane(self, views: _Views) -> homography.PlaneMap | None:
+        query, match = views.points
+        return self._planes.fit(query.astype(np.float32), match.astype(np.float32))
 
     def _rotation(self, views: _Views, inliers: NDArray[np.bool_]) -> Matrix:
         """The rotation that explains most of the inliers by itself, as refitting finds it."""
@@ -121,26 +134,36 @@ class RelationFinder:
     def _structure(
         self,
         views: _Views,
-        depth: epipolar.EpipolarMap,
+        depth: epipolar.EpipolarMap | None,
         plane: homography.PlaneMap | None,
         rotation: Matrix,
     ) -> Structure:
         """The structure of the lowest GRIC, among the matches that any of the models explains."""
-        told = depth.inliers if plane is None else depth.inliers | plane.inliers
-        points = [side[told] for side in views.points]
+        told = np.logical_or.reduce(
+            [found.inliers for found in (depth, plane) if found is not None]
+        )
+        query, match = (side[told] for side in views.points)
         sigma = noise(self._thresh)
-        pixels = epipolar.between_pixels(depth.matrix, views.query_focal, views.match_focal)
-        turned = homography.squared_errors(views.between_pixels(rotation), *points)
-        costs = {
-            Structure.DEPTH: gric(
-                epipolar.squared_errors(pixels, *points), sigma, CALIBRATED_DEPTH
-            ),
-            Structure.TURN: gric(turned, sigma, TURN),
-        }
+        turned = homography.squared_errors(views.between_pixels(rotation), query, match)
+        costs = {Structure.TURN: gric(turned, sigma, TURN)}
         if plane is not None:
-            flat = homography.squared_errors(plane.matrix, *points)
+            flat = homography.squared_errors(plane.matrix, query, match)
             costs[Structure.PLANE] = gric(flat, sigma, PLANE)
+        if depth is not None:
+            pixels = epipolar.between_pixels(depth.matrix, views.query_focal, views.match_focal)
+            deep = epipolar.squared_errors(pixels, query, match)
+            costs[Structure.DEPTH] = gric(deep, sigma, CALIBRATED_DEPTH)
         return min(costs, key=lambda structure: costs[structure])
+
+
+def _deep(views: _Views, depth: epipolar.EpipolarMap) -> Relation | None:
+    """The motion of an essential matrix; None where its inliers are not before both cameras."""
+    motion = motion_of_essential(depth.matrix, *views.directions(depth.inliers))
+    if motion is None:
+        return None
+    inliers = depth.inliers.copy()
+    inliers[inliers] = before_both(motion, *views.directions(depth.inliers))
+    return Relation(Structure.DEPTH, inliers, _pose(motion))
 
 
 class _Views(NamedTuple):

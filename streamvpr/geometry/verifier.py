@@ -63,7 +63,13 @@ class Verifier:
         self._thresh = reproj_thresh
         self._planes = homography.HomographyFitter(reproj_thresh, seed)
         self._lines = epipolar.FundamentalFitter(reproj_thresh, seed)
-        self._relations = None if camera is None else RelationFinder(camera, reproj_thresh, seed)
+        self._relations = (
+            None
+            if camera is None
+            else RelationFinder(
+                camera, least_matches=self.least_matches, reproj_thresh=reproj_thresh, seed=seed
+            )
+        )
 
     def verify(self, query: Features, match: Features) -> Verification:
         """Match two keyframes and count the inliers of the model that describes them."""
