@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from streamvpr.frames import Epipolar
 
-# log10 of the expected number of matrices that chance finds with as many inliers. Wrong pairs of
-# real recordings came down to -8: repeated shapes are less random than the theory has it.
+# log10 of the expected number of matrices that chance finds with as many inliers. Of wrong pairs of
+# real recordings many came down to -8: repeated shapes are less random than the theory has it.
 MOST_FALSE_ALARMS = -15.0
 
 

@@ -186,6 +186,19 @@ class TestPose:
         if found.pose is not None:
             assert_motion(found, turn_within=1.5, shift_within=10.0)
 
+    def test_walls_at_all_angles_give_no_wrong_motion_and_some_the_right_one(self) -> None:
+        given = 0
+        for seed in range(20):
+            rng = np.random.default_rng(seed)
+            turn, shift = tuple(rng.normal(0, 0.1, 3)), tuple(rng.normal(0, 0.6, 3))
+            views = seen_twice(wall(300, seed), turn, shift, wrong=0.2, seed=seed)
+            found = verified(views, Geometry.AUTO, CAMERA)
+            assert found.model is GeometryModel.HOMOGRAPHY
+            if found.pose is not None:
+                given += 1
+                assert_motion(found, turn, shift, turn_within=2.0, shift_within=10.0)
+        assert given >= 3
+
     def test_ground_straight_below_gives_the_motion(self) -> None:
         ground = scene(400)
         ground *= 8 / ground[:, 2:]
