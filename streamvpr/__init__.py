@@ -30,16 +30,19 @@ from streamvpr.frames import (
     FeatureKind,
     Features,
     Frame,
+    GeometryModel,
     Place,
+    Pose,
     Verdict,
     Verification,
 )
-from streamvpr.geometry import Verifier
+from streamvpr.geometry import Camera, Geometry, Verifier, read_camera
 from streamvpr.library import decide, match, run
 from streamvpr.records import LoopClosure, Query
 from streamvpr.sources import Clip, SourceOptions, open_source
 
 __all__ = [
+    "Camera",
     "Candidate",
     "Clip",
     "ConfigError",
@@ -51,6 +54,8 @@ __all__ = [
     "FeatureKind",
     "Features",
     "Frame",
+    "Geometry",
+    "GeometryModel",
     "LoopClosure",
     "MatchOptions",
     "ModelCard",
@@ -58,6 +63,7 @@ __all__ = [
     "OrbExtractor",
     "Place",
     "PlaceDatabase",
+    "Pose",
     "Query",
     "RunOptions",
     "Scores",
@@ -80,5 +86,6 @@ __all__ = [
     "open_embedder",
     "open_extractor",
     "open_source",
+    "read_camera",
     "run",
 ]

@@ -17,6 +17,7 @@ from streamvpr.channel import Overflow  # noqa: TC001 - read by cyclopts at run 
 from streamvpr.credentials import redact
 from streamvpr.errors import ConfigError
 from streamvpr.frames import FeatureKind
+from streamvpr.geometry import Geometry
 from streamvpr.parsing import (
     LONGEST_SECONDS,
     av_options,
@@ -202,9 +203,23 @@ class RecognitionOptions(DescribingOptions):
             validator=within(1, 10_000_000),
         ),
     ] = 20_000
-    verify_geom: Annotated[bool, Parameter(help="Verify candidates by ORB and a homography.")] = (
-        True
-    )
+    verify_geom: Annotated[
+        bool, Parameter(help="Verify candidates by ORB and the geometry of two views.")
+    ] = True
+    geometry: Annotated[
+        Geometry,
+        Parameter(
+            help="What binds the points of two views: homography, fundamental, essential (with "
+            "--camera), auto (a homography unless the scene has depth)."
+        ),
+    ] = Geometry.HOMOGRAPHY
+    camera: Annotated[
+        str | None,
+        Parameter(
+            help="Calibration of the camera (ROS camera_info, Kalibr, OpenCV; FILE#cam1 of a "
+            "chain): closures get the rotation and the direction of the translation."
+        ),
+    ] = None
     min_inliers: Annotated[
         int, Parameter(help="Least inliers of a verified match.", validator=within(4))
     ] = 20

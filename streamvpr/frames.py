@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     Descriptor = NDArray[np.float32]
     Image = NDArray[np.uint8]
     Homography = NDArray[np.float64]
+    Epipolar = NDArray[np.float64]
 
 
 class Picture(Protocol):
@@ -152,6 +153,30 @@ class Candidate:
     """Median prominence of a sequence's frames along its best alignment; None for single frames."""
 
 
+class GeometryModel(StrEnum):
+    """What binds the points of two views."""
+
+    HOMOGRAPHY = "homography"
+    """Of a plane, or of a camera that turns where it stands: a point has one place."""
+    FUNDAMENTAL = "fundamental"
+    """Of a scene with depth: a point lies on a line."""
+    ESSENTIAL = "essential"
+    """The same, seen by a calibrated camera."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """X_match = R X_query + t: from the query camera's frame to the match camera's.
+
+    A camera's frame has x to the right of the picture, y down, z ahead.
+    """
+
+    rotation: tuple[float, float, float, float]
+    """R as a quaternion x, y, z, w of length 1, w 0 or more."""
+    translation: tuple[float, float, float] | None
+    """t of length 1; None where the camera only turned, or that cannot be told from it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verification:
     """What geometry said of one candidate."""
@@ -159,16 +184,23 @@ class Verification:
     matches: int
     """One-to-one feature matches that passed the ratio test."""
     inliers: int
-    """Matches that one homography explains; 0 where there were too few matches to try."""
+    """Matches that the model explains; 0 where there were too few matches to try."""
     needed: int = 0
     """Least inliers of an accepted match, by what random pairs of the stream have."""
     overlap: float | None = None
     """Share of the smaller view that the other one shows, 0 to 1; None where it isn't known."""
     homography: Homography | None = None
-    """(3, 3) float64, query to match in source pixels, h33 = 1; None where none was found."""
+    """(3, 3) float64, query to match in source pixels, h33 = 1; None where it is not the model."""
     query_points: NDArray[np.float32] | None = None
     match_points: NDArray[np.float32] | None = None
     """(inliers, 2) x, y of the inliers in source pixels."""
+    model: GeometryModel | None = None
+    """None where no model was found."""
+    fundamental: Epipolar | None = None
+    """(3, 3) float64 of norm 1, x_match^T F x_query = 0 in source pixels; None where it is not the
+    model."""
+    pose: Pose | None = None
+    """None without a camera, and where the views leave it open."""
 
 
 class Verdict(StrEnum):

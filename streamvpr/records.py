@@ -1,7 +1,7 @@
 """What goes out as JSON: one struct a kind of line.
 
 Every line has `type`; numbers are finite; an unknown is null. Scores are rounded to six places
-and a homography to nine digits: what is beyond is noise of the hardware.
+and matrices to nine digits: what is beyond is noise of the hardware.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 if TYPE_CHECKING:
-    from streamvpr.frames import Arrival, Decision, Homography, StreamEvent
+    from collections.abc import Iterable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from streamvpr.frames import Arrival, Decision, StreamEvent, Verification
 
 SCORE_DIGITS = 6
 
@@ -33,12 +38,23 @@ class LoopClosure(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     confidence: float
     geom_verified: bool
     inliers: int
-    """-1 where geometry was not checked."""
+    """Matches that the model of `geometry` explains; -1 where geometry was not checked."""
     query_path: str
     match_path: str
     match_stream: str
     homography: tuple[float, ...] | None
-    """Query pixels to match pixels, 9 numbers row by row, in pixels of the upright source."""
+    """Query pixels to match pixels, 9 numbers row by row, in pixels of the upright source. None
+    where it is not the model."""
+    geometry: Literal["homography", "fundamental", "essential"] | None = None
+    """The model that describes the two views; None where geometry was not checked."""
+    fundamental: tuple[float, ...] | None = None
+    """F of x_match^T F x_query = 0, 9 numbers row by row, of norm 1, in pixels of the upright
+    source. None where it is not the model."""
+    rotation: tuple[float, ...] | None = None
+    """R of X_match = R X_query + t as a quaternion x, y, z, w. None without a camera, and where
+    the views leave it open."""
+    translation: tuple[float, ...] | None = None
+    """t, 3 numbers of length 1. None where the rotation is, and where the camera only turned."""
     latency_ms: float | msgspec.UnsetType = msgspec.UNSET
     """Live only: from the frame's arrival to this line."""
 
@@ -136,6 +152,7 @@ def loop_closure(decision: Decision) -> LoopClosure:
     if match is None or decision.loop_id is None or decision.confidence is None:
         raise ValueError(f"query {query.index} of {query.stream} closed no loop")
     verification = decision.verification
+    pose = None if verification is None else verification.pose
     return LoopClosure(
         stream=query.stream,
         loop_id=decision.loop_id,
@@ -151,6 +168,10 @@ def loop_closure(decision: Decision) -> LoopClosure:
         match_path=match.place.path,
         match_stream=match.place.stream,
         homography=None if verification is None else _nine(verification.homography),
+        geometry=_model(verification),
+        fundamental=None if verification is None else _nine(verification.fundamental),
+        rotation=None if pose is None else _unit(pose.rotation),
+        translation=None if pose is None or pose.translation is None else _unit(pose.translation),
         query_wall_time=_sent(query.arrival),
         latency_ms=_milliseconds(decision.latency),
     )
@@ -222,10 +243,23 @@ def _seconds(value: float | None) -> float | None:
     return None if value is None else _finite(round(value, 6))
 
 
-def _nine(homography: Homography | None) -> tuple[float, ...] | None:
-    if homography is None:
+def _model(
+    verification: Verification | None,
+) -> Literal["homography", "fundamental", "essential"] | None:
+    if verification is None or verification.model is None:
         return None
-    return tuple(_finite(float(f"{value:.9g}")) for value in homography.ravel())
+    return verification.model.value
+
+
+def _nine(matrix: NDArray[np.float64] | None) -> tuple[float, ...] | None:
+    if matrix is None:
+        return None
+    return tuple(_finite(float(f"{value:.9g}")) for value in matrix.ravel())
+
+
+def _unit(values: Iterable[float]) -> tuple[float, ...]:
+    """Numbers of which the largest is near 1."""
+    return tuple(_finite(round(value, 9)) for value in values)
 
 
 def _finite(value: float) -> float:

@@ -7,6 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from streamvpr.calibrated import of_camera, open_camera
 from streamvpr.config import HEALTH_SECONDS, MatchOptions, RunOptions, require_clock
 from streamvpr.database import PlaceDatabase
 from streamvpr.embedding import open_embedder
@@ -167,6 +168,7 @@ class _Kit:
 
     def __init__(self, options: RecognitionOptions) -> None:
         self._options = options
+        self._camera = open_camera(options)
         self._embedder: Embedder = open_embedder(
             options.model,
             device=options.device,
@@ -186,6 +188,8 @@ class _Kit:
             least_matches=options.min_inliers,
             reproj_thresh=options.reproj_thresh,
             seed=options.seed,
+            geometry=options.geometry,
+            camera=self._camera,
         )
         judge = Judge(
             sim_threshold=self._sim_threshold,
@@ -232,7 +236,7 @@ class _Kit:
         return Stream(
             FrameReader(source, fps=options.fps),
             KeyframeMaker(source.name, forms, gate),
-            observe,
+            of_camera(self._camera, observe),
             places=lambda: (len(database), database.nbytes),
             overflow=overflow,
         )

@@ -1,6 +1,16 @@
-"""The geometry of two views: which features correspond, and which of those one map explains."""
+"""The geometry of two views: which features correspond, and which of those one model explains."""
 
+from streamvpr.geometry.camera import Camera, Distortion
+from streamvpr.geometry.camera_file import read_camera
 from streamvpr.geometry.correspondence import LEAST_MATCHES, mutual_matches
-from streamvpr.geometry.verifier import Verifier
+from streamvpr.geometry.verifier import Geometry, Verifier
 
-__all__ = ["LEAST_MATCHES", "Verifier", "mutual_matches"]
+__all__ = [
+    "LEAST_MATCHES",
+    "Camera",
+    "Distortion",
+    "Geometry",
+    "Verifier",
+    "mutual_matches",
+    "read_camera",
+]

@@ -34,6 +34,10 @@ LOOP_FIELDS = {
     "match_path",
     "match_stream",
     "homography",
+    "geometry",
+    "fundamental",
+    "rotation",
+    "translation",
 }
 QUERY_FIELDS = {
     "type",

@@ -102,7 +102,7 @@ def test_the_way_back_is_found_only_where_it_is_asked_for() -> None:
 def test_the_cost_of_a_frame_does_not_grow_with_the_past() -> None:
     for size in (2_000, 50_000):
         found, _ = walked(1.0, 10, size=size)
-        assert len(found.rows) <= MOST_ENDS + 3 * MOST_ENDS
+        assert len(found.rows) <= 3 * MOST_ENDS + 3 * MOST_ENDS
 
 
 def test_an_alignment_that_runs_out_of_the_past_needs_enough_within() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +14,8 @@ from streamvpr import records
 from streamvpr.frames import (
     Arrival,
     Decision,
+    GeometryModel,
+    Pose,
     StreamEvent,
     StreamState,
     Track,
@@ -41,6 +44,10 @@ LOOP_CLOSURE_KEYS = [
     "match_path",
     "match_stream",
     "homography",
+    "geometry",
+    "fundamental",
+    "rotation",
+    "translation",
 ]
 QUERY_KEYS = [
     "type",
@@ -72,7 +79,12 @@ class TestLoopClosure:
     def test_every_field_has_its_name_and_its_place(self, make_decision: Make) -> None:
         homography = np.array([[1, 0.5, -20], [0, 1, 3.25], [1e-5, 0, 1]])
         decision = make_decision(
-            40, 3, loop_id=7, verification=Verification(80, 52, homography=homography)
+            40,
+            3,
+            loop_id=7,
+            verification=Verification(
+                80, 52, homography=homography, model=GeometryModel.HOMOGRAPHY
+            ),
         )
         found = written(records.loop_closure(decision))
         assert list(found) == LOOP_CLOSURE_KEYS
@@ -92,7 +104,37 @@ class TestLoopClosure:
             "match_path": "cam.mp4",
             "match_stream": "cam",
             "homography": [1, 0.5, -20, 0, 1, 3.25, 1e-5, 0, 1],
+            "geometry": "homography",
+            "fundamental": None,
+            "rotation": None,
+            "translation": None,
         }
+
+    def test_a_fundamental_matrix_has_a_field_of_its_own(self, make_decision: Make) -> None:
+        matrix = np.arange(9.0).reshape(3, 3) / 3
+        verified = Verification(80, 52, model=GeometryModel.FUNDAMENTAL, fundamental=matrix)
+        found = written(records.loop_closure(make_decision(verification=verified)))
+        assert (found["geometry"], found["homography"]) == ("fundamental", None)
+        assert found["fundamental"] == pytest.approx(list(np.arange(9) / 3), abs=1e-8)
+
+    @pytest.mark.parametrize("translation", [(0.6, -0.0, 0.8), None])
+    def test_a_pose_is_a_quaternion_and_a_direction(
+        self, make_decision: Make, translation: tuple[float, float, float] | None
+    ) -> None:
+        pose = Pose((1e-17, -1e-17, 0.6, 0.8), translation)
+        verified = Verification(80, 52, model=GeometryModel.ESSENTIAL, pose=pose)
+        text = msgspec.json.encode(records.loop_closure(make_decision(verification=verified)))
+        assert b"-0.0" not in text
+        found = json.loads(text)
+        assert found["geometry"] == "essential"
+        assert found["rotation"] == [0, 0, 0.6, 0.8]
+        assert found["translation"] == (None if translation is None else [0.6, 0, 0.8])
+
+    @pytest.mark.parametrize("broken", [math.nan, math.inf])
+    def test_a_pose_that_is_no_number_is_refused(self, make_decision: Make, broken: float) -> None:
+        pose = Pose((0.0, 0.0, 0.0, 1.0), (broken, 0.0, 0.0))
+        with pytest.raises(ValueError, match="JSON"):
+            records.loop_closure(make_decision(verification=Verification(80, 52, pose=pose)))
 
     def test_query_and_match_are_not_mixed_up(
         self, make_decision: Make, make_keyframe: Make, make_candidate: Make
@@ -111,7 +153,7 @@ class TestLoopClosure:
         found = written(records.loop_closure(make_decision(verification=None)))
         assert list(found) == LOOP_CLOSURE_KEYS
         assert (found["geom_verified"], found["inliers"]) == (False, -1)
-        assert found["homography"] is None
+        assert found["homography"] is found["geometry"] is found["rotation"] is None
 
     def test_a_folder_of_images_has_no_times(
         self, make_decision: Make, make_keyframe: Make, make_candidate: Make
