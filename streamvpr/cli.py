@@ -9,7 +9,7 @@ import sys
 import tomllib
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import cyclopts
 import setproctitle
@@ -26,8 +26,8 @@ from streamvpr.export import ExportOptions, export_model
 from streamvpr.session import open_offline, open_online
 from streamvpr.sources.address import STANDARD_INPUT
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+# What stands for - among options, which it would look like.
+_READ_AS = "/dev/stdin"
 
 logger = logging.getLogger(__name__)
 console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
@@ -96,33 +96,60 @@ def match(
 
 @app.command(name="eval")
 def evaluate(
-    records: Annotated[
+    *records: Annotated[
         str,
+        Parameter(help="Output of --records queries, one or several runs; - is standard input."),
+    ],
+    ground_truth: Annotated[
+        list[Path],
         Parameter(
-            help="Output of --records queries; - is standard input.", allow_leading_hyphen=True
+            help="CSV with query_idx,match_idx: right pairs. One for all runs, or one each.",
+            consume_multiple=True,
+            negative=(),
         ),
     ],
-    /,
-    *,
-    ground_truth: Annotated[Path, Parameter(help="CSV with query_idx,match_idx: right pairs.")],
     exclude: Annotated[
-        int | None, Parameter(help="Only pairs with query_idx - match_idx > N count.")
+        list[int] | None,
+        Parameter(
+            help="Only pairs with query_idx - match_idx > N count; again and again, one for each "
+            "run, where they differ.",
+            negative=(),
+        ),
     ] = None,
     stream: Annotated[str | None, Parameter(help="Score this stream only.")] = None,
-    plot: Annotated[Path | None, Parameter(help="Draw the precision-recall curve there.")] = None,
+    plot: Annotated[Path | None, Parameter(help="Draw the precision-recall curves there.")] = None,
 ) -> int:
     """Score records against ground truth: recall@1, average precision and more, as JSON."""
-    from streamvpr import evaluation
+    from streamvpr import runs
 
-    queries = evaluation.read_queries(_lines(records), stream=stream)
-    positives = evaluation.read_positives(ground_truth, exclude=exclude)
-    scores = evaluation.evaluate(queries, positives)
+    # The option takes all names that follow it: where it came first, only one of them is its own.
+    sources, truths = (records, ground_truth) if records else (ground_truth[1:], ground_truth[:1])
+    if not sources or not truths:
+        raise ConfigError(
+            "eval needs the records of a run, and --ground-truth with the right pairs"
+        )
+    if list(map(str, sources)).count(_READ_AS) > 1:
+        raise ConfigError("only one run can come through standard input; name files for the others")
+    scored = [
+        runs.score_run(
+            STANDARD_INPUT if str(source) == _READ_AS else str(source),
+            _lines(str(source)),
+            truth,
+            exclude=least,
+            stream=stream,
+        )
+        for source, truth, least in zip(
+            sources,
+            runs.one_each(truths, len(sources), "--ground-truth"),
+            runs.one_each(exclude or [None], len(sources), "--exclude"),
+            strict=True,
+        )
+    ]
     if plot is not None:
         from streamvpr.sinks.plot import draw_precision_recall
 
-        curve = evaluation.precision_recall_curve(queries, positives)
-        draw_precision_recall(curve, scores, plot)
-    _print(json.dumps(scores.as_json()))
+        draw_precision_recall(scored, plot)
+    _print("\n".join(map(json.dumps, runs.as_json(scored))))
     return 0
 
 
@@ -241,8 +268,8 @@ def launch(
         Dict(settings, source=str(config), use_commands_as_keys=False),
     )
     # A lone - is no option: it is standard input, under a name that does not look like one.
-    reads_video = bool(tokens) and tokens[0] in ("run", "match", "calibrate")
-    plain = ["/dev/stdin" if reads_video and t == STANDARD_INPUT else t for t in tokens]
+    reads_input = bool(tokens) and tokens[0] in ("run", "match", "calibrate", "eval")
+    plain = [_READ_AS if reads_input and t == STANDARD_INPUT else t for t in tokens]
     command, bound, _ = app.parse_args(plain, exit_on_error=False, print_error=False)
     if command in (run, calibrate) and not bound.args:
         bound.arguments["sources"] = tuple(sources)
@@ -328,16 +355,23 @@ def _sources(value: object, config: Path | None) -> list[str]:
     return value
 
 
-def _lines(source: str) -> Iterable[str]:
-    """The lines of a text file, or of standard input for `-`. Raises StoreError."""
-    if source == "-":
-        return sys.stdin
+def _lines(source: str) -> list[str]:
+    """The lines of a text file, or of standard input. Raises StoreError."""
     try:
-        return Path(source).read_text(encoding="utf-8").splitlines()
+        # Only line feeds end a record: a name in it may hold others of Unicode's line ends.
+        return _bytes(source).decode().split("\n")
     except OSError as error:
         raise StoreError(f"cannot read {source}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise StoreError(f"{source} is no text: {error}") from error
+
+
+def _bytes(source: str) -> bytes:
+    if source != _READ_AS:
+        return Path(source).read_bytes()
+    if sys.stdin is None:
+        raise StoreError("standard input is closed; name a file with the records instead")
+    return sys.stdin.buffer.read()
 
 
 def _print(text: str) -> None:

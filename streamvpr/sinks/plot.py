@@ -1,10 +1,11 @@
-"""The loop-closure signal: the best similarity of each frame over the run."""
+"""Pictures of figures: the loop-closure signal, precision and recall, similarities."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from array import array
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,18 +14,26 @@ from streamvpr.calibration import BIN_WIDTH, quantile
 from streamvpr.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from streamvpr.calibrating import Calibration
-    from streamvpr.evaluation import CurvePoint, Scores
+    from streamvpr.evaluation import Scores
     from streamvpr.frames import Decision
+    from streamvpr.runs import ScoredRun
 
 DPI = 120
 COLUMNS = 80
-
+# Of curves side by side: matplotlib has so many colours, then the same again with other dashes.
+CYCLE = 10
+DASHES = ("-", "--", ":", "-.")
+# Inches that a line of the legend takes, and letters that it holds.
+LEGEND_LINE = 0.2
+MOST_LETTERS = 60
 
 # Frames of a stream that are drawn: the newest ones, of a run that goes on for months.
 MOST_POINTS = 200_000
@@ -89,27 +98,92 @@ def _draw_panel(panel: Axes, name: str, series: SimilaritySeries) -> None:
     panel.set_title(f"{name}: loop-closure signal", parse_math=False)
 
 
-def draw_precision_recall(curve: list[CurvePoint], scores: Scores, path: Path) -> None:
-    """Write the curve as a PNG (or what the file's ending says). Raises StoreError."""
+def draw_precision_recall(runs: Sequence[ScoredRun], path: Path) -> None:
+    """Write a curve a run as a PNG (or what the file's ending says). Raises StoreError."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 5), dpi=DPI, layout="constrained")
+    several = len(runs) > 1
+    height = 5 + (LEGEND_LINE * len(runs) if several else 0)
+    figure = Figure(figsize=(6, height), dpi=DPI, layout="constrained")
     panel = figure.subplots()
-    recall = [point.recall for point in curve]
-    precision = [point.precision for point in curve]
-    panel.step(recall, precision, where="pre", color="tab:blue")
-    panel.plot(recall, precision, ".", color="tab:blue", markersize=3)
-    if scores.recall is not None and scores.precision is not None:
-        panel.plot(scores.recall, scores.precision, "o", color="tab:green", label="accepted")
-        panel.legend(loc="lower left")
-    average = scores.average_precision
-    title = "no query has a right match" if average is None else f"average precision {average:.3f}"
-    panel.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.05), title=title)
+    for index, run in enumerate(runs):
+        _draw_curve(panel, run, f"C{index}", DASHES[index // CYCLE % len(DASHES)])
+    panel.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.05))
+    panel.set_title("dots: what was accepted" if several else _title(runs[0].scores))
     panel.grid(alpha=0.25)
-    try:
-        figure.savefig(path)
-    except (OSError, ValueError) as error:
-        raise StoreError(f"cannot write the plot {path}: {error}") from error
+    if several:
+        _name_curves(figure, runs)
+    elif runs[0].scores.precision is not None and runs[0].scores.recall is not None:
+        panel.legend(handles=[panel.lines[-1]], labels=["accepted"], loc="lower left")
+    with warnings.catch_warnings():
+        # A path may be in letters that the font lacks; boxes stand for them.
+        warnings.filterwarnings("ignore", message="Glyph")
+        try:
+            figure.savefig(path)
+        except (OSError, ValueError) as error:
+            raise StoreError(f"cannot write the plot {path}: {error}") from error
+
+
+def _draw_curve(panel: Axes, run: ScoredRun, color: str, dashes: str) -> None:
+    # A step ends at its point; the first one starts where nothing is believed yet.
+    recall = [0.0, *(point.recall for point in run.curve)]
+    precision = [*(point.precision for point in run.curve[:1]), *(p.precision for p in run.curve)]
+    panel.step(
+        recall[: len(precision)],
+        precision,
+        where="pre",
+        color=color,
+        linestyle=dashes,
+        linewidth=1.4,
+        alpha=0.9,
+    )
+    scores = run.scores
+    if scores.recall is not None and scores.precision is not None:
+        panel.plot(
+            scores.recall, scores.precision, "o", color=color, markeredgecolor="0.2", clip_on=False
+        )
+
+
+def _name_curves(figure: Figure, runs: Sequence[ScoredRun]) -> None:
+    """A legend below the panel: the average precision and the name of each run."""
+    from matplotlib.lines import Line2D
+
+    names = shortened([run.name for run in runs])
+    lines = [
+        Line2D([], [], color=f"C{index}", linestyle=DASHES[index // CYCLE % len(DASHES)])
+        for index in range(len(runs))
+    ]
+    labels = [f"{_average(run.scores)}  {name}" for run, name in zip(runs, names, strict=True)]
+    legend = figure.legend(
+        lines,
+        labels,
+        loc="outside lower left",
+        title="average precision, run",
+        fontsize="small",
+        title_fontsize="small",
+        frameon=False,
+        alignment="left",
+    )
+    for text in legend.get_texts():
+        # A path may hold dollar signs, which are no formula.
+        text.set_parse_math(False)
+
+
+def shortened(paths: list[str]) -> list[str]:
+    """The stems of files where they tell them apart, else the ends of their paths."""
+    stems = [PurePath(path).stem for path in paths]
+    names = stems if len(set(stems)) == len(paths) else paths
+    return [name if len(name) <= MOST_LETTERS else f"…{name[1 - MOST_LETTERS :]}" for name in names]
+
+
+def _average(scores: Scores) -> str:
+    return "  -  " if scores.average_precision is None else f"{scores.average_precision:.3f}"
+
+
+def _title(scores: Scores) -> str:
+    if scores.average_precision is None:
+        return "no query has a right match"
+    return f"average precision {_average(scores)}"
 
 
 def draw_calibration(calibration: Calibration, path: Path) -> None:

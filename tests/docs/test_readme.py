@@ -59,7 +59,10 @@ def test_every_network_is_named() -> None:
         assert network.name.removesuffix("-gem").split("-")[-1].lower() in listed.lower()
 
 
-@pytest.mark.parametrize("page", ["models.md", "live.md", "benchmarks.md", "geometry.md"])
+PAGES = ["models.md", "live.md", "benchmarks.md", "geometry.md", "recognition.md", "tuning.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_of_other_pages_lead_somewhere(page: str) -> None:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)\)", text):
