@@ -202,9 +202,9 @@ class RecognitionOptions(DescribingOptions):
             validator=within(1, 10_000_000),
         ),
     ] = 20_000
-    verify_geom: Annotated[bool, Parameter(help="Verify candidates by ORB and a homography.")] = (
-        True
-    )
+    verify_geom: Annotated[
+        bool, Parameter(help="Verify candidates by local features and a homography.")
+    ] = True
     min_inliers: Annotated[
         int, Parameter(help="Least inliers of a verified match.", validator=within(4))
     ] = 20
