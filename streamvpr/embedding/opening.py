@@ -74,10 +74,10 @@ def build_engines(models: Iterable[str], *, batch_size: int = BATCH_SIZE) -> dic
     require(load_runtime(), "tensorrt")
     built = {}
     for model in models:
-        if _finds_features(model):
-            continue
         began = time.monotonic()
         try:
+            if _finds_features(model):
+                continue
             embedder = open_embedder(model, device="tensorrt", batch_size=batch_size)
         except ModelError as error:
             logger.warning("no engine of %s: %s", model, error)

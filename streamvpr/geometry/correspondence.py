@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 # Lowe's ratio of the best to the second-best distance (IJCV 2004). Mutual nearest neighbours need
 # little of it: it takes out what repeats within one picture, such as tiles.
 RATIO = 0.9
-# XFeat's 64 numbers lie closer together: at 0.9 a third of the right pairs' inliers go that 0.95
-# keeps (median over four seasons 31 instead of 49), while without any ratio pictures of other
-# doors of one corridor reach twice as many (90th percentile 33 instead of 20). A least cosine
-# tells neither apart.
+# XFeat's 64 numbers lie closer together: at 0.9 a third of the inliers of right pairs go that 0.95
+# keeps (median over four seasons 31 instead of 49), while without any ratio pictures of different
+# doors of one corridor reach two thirds more of them (90th percentile 33 instead of 20). A least
+# cosine tells neither apart.
 RATIOS = {FeatureKind.ORB: RATIO, FeatureKind.SIFT: RATIO, FeatureKind.XFEAT: 0.95}
 # Fewer matches than this determine no homography that could be told from chance.
 LEAST_MATCHES = 8

@@ -69,7 +69,7 @@ def state() -> State:
     for norm in module.modules():
         if isinstance(norm, torch.nn.BatchNorm2d):
             # Channels that are all but dead would magnify what is rounded.
-            norm.running_var.clamp_(min=0.1)
+            norm.running_var.clamp_(min=0.3)
     return dict(module.state_dict()) | {"fine_matcher.0.weight": torch.zeros(512, 128)}
 
 
