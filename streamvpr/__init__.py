@@ -23,7 +23,7 @@ from streamvpr.errors import (
 )
 from streamvpr.evaluation import Scores, evaluate
 from streamvpr.export import ExportOptions, export_model
-from streamvpr.features import FeatureExtractor, OrbExtractor, open_extractor
+from streamvpr.features import FeatureExtractor, OrbExtractor, XFeatExtractor, open_extractor
 from streamvpr.frames import (
     Candidate,
     Decision,
@@ -76,6 +76,7 @@ __all__ = [
     "Verdict",
     "Verification",
     "Verifier",
+    "XFeatExtractor",
     "__version__",
     "decide",
     "evaluate",

@@ -60,9 +60,8 @@ class Comparison:
         return [self.candidate(r) for r in near[:most]]
 
     def unrelated(self, rng: np.random.Generator) -> Place:
-        """A random place of the half that looks least like the query; `past` must be 2 or more."""
-        scores = self.scores[: self.past]
-        rows = np.flatnonzero(scores <= np.median(scores))
+        """A random place of the half that looks least like the query; there must be one."""
+        rows = np.flatnonzero(self.scores <= np.median(self.scores))
         return self.database.place(int(rows[rng.integers(len(rows))]))
 
     def holds(self, place: Place) -> bool:

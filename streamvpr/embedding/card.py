@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,10 +20,21 @@ TEMPLATE = (
     "input.width = 384, input.height = 384"
 )
 LAYOUTS = ("nhwc", "nchw")
-CHANNELS = ("rgb", "bgr")
 # Beyond these a number is a slip of the pen that would take the machine's memory.
 LONGEST_SIDE = 4096
 MOST_DIMENSIONS = 65536
+
+
+class ModelKind(StrEnum):
+    """What a model makes of a picture, and with that what runs it."""
+
+    PLACES = "places"
+    """One descriptor of the whole picture: `--model`."""
+    LOCAL_FEATURES = "local-features"
+    """Points and what they look like: `--local-features`."""
+
+
+CHANNELS = {ModelKind.PLACES: ("rgb", "bgr"), ModelKind.LOCAL_FEATURES: ("luma",)}
 
 
 class InputSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +42,8 @@ class InputSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     Type and layout stand in the ONNX file; `layout` is for one that leaves them open. `mean` and
     `std` (red, green, blue; of values 0 to 255) are what the graph itself subtracts and divides by
-    where it takes uint8, and what the program does where it takes floating point.
+    where it takes uint8, and what the program does where it takes floating point. A model of local
+    features takes pictures of any size; this is the one that it is tried with.
     """
 
     width: int
@@ -65,6 +78,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     dimension: int
     input: InputSpec
     threshold: Threshold = Threshold()
+    kind: ModelKind = ModelKind.PLACES
     description: str = ""
     output: str = ""
     """Name of the output that holds the descriptors; the first where it is empty."""
@@ -112,6 +126,21 @@ def check_file(model: Path, card: ModelCard) -> None:
         )
 
 
+def require_kind(model: Path, card: ModelCard, kind: ModelKind) -> None:
+    """Raise ModelError where the model is for something else."""
+    if card.kind is kind:
+        return
+    if card.kind is ModelKind.LOCAL_FEATURES:
+        raise ModelError(
+            f"the model {model} finds local features and describes no places; it is for "
+            "--local-features, and `streamvpr models` lists those for --model"
+        )
+    raise ModelError(
+        f"the model {model} describes places and finds no local features; its card says so with "
+        f"kind = {card.kind.value!r}, and {kind.value!r} is due"
+    )
+
+
 def file_sha256(model: Path) -> str:
     """The checksum of a file. Raises ModelError."""
     try:
@@ -123,7 +152,7 @@ def file_sha256(model: Path) -> str:
 
 def _check(card: ModelCard, path: Path) -> None:
     _check_sizes(card, path)
-    _check_pixels(card.input, path)
+    _check_pixels(card.input, CHANNELS[card.kind], path)
     for value in (card.threshold.value, card.threshold.without_geometry):
         if value is not None and not -1 <= value <= 1:
             raise ModelError(f"{path}: threshold {value} is no cosine similarity (-1 to 1)")
@@ -140,11 +169,11 @@ def _check_sizes(card: ModelCard, path: Path) -> None:
         )
 
 
-def _check_pixels(size: InputSpec, path: Path) -> None:
-    if size.channels not in CHANNELS or size.resize != "stretch":
+def _check_pixels(size: InputSpec, channels: tuple[str, ...], path: Path) -> None:
+    if size.channels not in channels or size.resize != "stretch":
         raise ModelError(
             f"{path}: channels {size.channels!r} with resize {size.resize!r} is not supported; "
-            f"write one of {', '.join(CHANNELS)} and 'stretch'"
+            f"write one of {', '.join(channels)} and 'stretch'"
         )
     if size.layout and size.layout not in LAYOUTS:
         raise ModelError(f"{path}: layout {size.layout!r} is none of {', '.join(LAYOUTS)}")

@@ -9,7 +9,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from streamvpr.embedding import engines
-from streamvpr.embedding.card import card_path, check_file, file_sha256, read_card
+from streamvpr.embedding.card import (
+    ModelKind,
+    card_path,
+    check_file,
+    file_sha256,
+    read_card,
+    require_kind,
+)
 from streamvpr.embedding.catalog import find_model
 from streamvpr.embedding.cores import usable_cores
 from streamvpr.embedding.devices import explain, folder_of, require, required_libraries
@@ -69,6 +76,8 @@ def build_engines(models: Iterable[str], *, batch_size: int = BATCH_SIZE) -> dic
     for model in models:
         began = time.monotonic()
         try:
+            if _finds_features(model):
+                continue
             embedder = open_embedder(model, device="tensorrt", batch_size=batch_size)
         except ModelError as error:
             logger.warning("no engine of %s: %s", model, error)
@@ -76,6 +85,12 @@ def build_engines(models: Iterable[str], *, batch_size: int = BATCH_SIZE) -> dic
         built[embedder.card.name] = time.monotonic() - began
         logger.info("the engine of %s is there", embedder.card.name)
     return built
+
+
+def _finds_features(model: str) -> bool:
+    """Whether it is one of local features, which take pictures of any size and so no engine."""
+    path = find_model(model)
+    return card_path(path).exists() and read_card(path).kind is ModelKind.LOCAL_FEATURES
 
 
 def has_engine(model: str | None = None, *, batch_size: int = BATCH_SIZE) -> bool:
@@ -182,6 +197,7 @@ class _Opener:
 
     def _card(self, path: Path) -> ModelCard:
         card = read_card(path)
+        require_kind(path, card, ModelKind.PLACES)
         check_file(path, card)
         return card
 

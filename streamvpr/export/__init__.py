@@ -6,12 +6,13 @@ import difflib
 import importlib.util
 from typing import TYPE_CHECKING
 
+from streamvpr.embedding.card import ModelKind
 from streamvpr.errors import ConfigError
 from streamvpr.export.options import ExportOptions, Precision
 from streamvpr.networks import NETWORKS, find_network
 
 if TYPE_CHECKING:
-    from streamvpr.export.exporting import Exported
+    from streamvpr.export.writing import Exported
 
 NEEDED = (
     *("torch", "torchvision", "safetensors"),
@@ -33,6 +34,10 @@ def export_model(name: str, options: ExportOptions | None = None) -> Exported:
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
         raise ConfigError(f"no network named {name!r}; {hint}")
     _require_extra()
+    if network.kind is ModelKind.LOCAL_FEATURES:
+        from streamvpr.export.local_features import export_features
+
+        return export_features(network, options or ExportOptions())
     from streamvpr.export.exporting import export_network
 
     return export_network(network, options or ExportOptions())

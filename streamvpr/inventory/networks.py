@@ -12,6 +12,7 @@ from streamvpr.networks import NETWORKS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from streamvpr.embedding import ModelKind
     from streamvpr.networks import Network
 
 # Of what matrix products reach. Measured on two idle cores with AVX-512: all of it by a ResNet-50,
@@ -42,6 +43,8 @@ class Offer:
     """Where the weights are."""
     command: str
     """What exports it."""
+    kind: ModelKind
+    """What the exported model is for."""
     exported: tuple[str, ...]
     """Models that are here already and bear its name."""
 
@@ -83,12 +86,13 @@ def _offer(network: Network, models: list[str], rate: float) -> Offer:
         milliseconds=round(estimate(network.gigaflops, rate), 1),
         checkpoint=network.checkpoint,
         command=_command(network),
+        kind=network.kind,
         exported=tuple(name for name in dict.fromkeys(models) if _is_of(name, network.name)),
     )
 
 
 def _command(network: Network) -> str:
-    if network.torchvision:
+    if network.torchvision or network.packaged:
         return f"streamvpr export {network.name}"
     found = CHECKPOINT.search(network.checkpoint)
     return f"streamvpr export {network.name} --weights {found[0] if found else 'FILE'}"

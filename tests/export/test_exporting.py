@@ -48,7 +48,7 @@ from streamvpr.networks import NETWORKS, UNKNOWN, find_network
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from streamvpr.export.exporting import Exported
+    from streamvpr.export.writing import Exported
 
 SIZE = (96, 64)
 IMAGES = photographs(5, SIZE)

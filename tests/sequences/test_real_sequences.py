@@ -65,6 +65,15 @@ def test_four_seasons_close_no_false_loop_and_most_true_ones() -> None:
     assert scores.recall >= 0.6
 
 
+def test_xfeat_sees_through_snow_and_sun() -> None:
+    seasons = SEQUENCES["seasons"]
+    arguments = [*seasons.arguments, "--local-features", "xfeat"]
+    scores = scored(Sequence(arguments, seasons.positives, seasons.exclude))
+    assert scores.precision == 1
+    assert scores.recall is not None
+    assert scores.recall >= 0.9
+
+
 def test_the_same_bytes_again_and_with_every_batch_size() -> None:
     first = streamvpr(*CORRIDOR, "--records", "all", "--batch-size", "1")
     assert first
