@@ -59,10 +59,14 @@ class Comparison:
         near.sort(key=lambda r: (-self.scores[r], r))
         return [self.candidate(r) for r in near[:most]]
 
-    def unrelated(self, rng: np.random.Generator) -> Place:
-        """A random place of the half that looks least like the query; there must be one."""
-        rows = np.flatnonzero(self.scores <= np.median(self.scores))
-        return self.database.place(int(rows[rng.integers(len(rows))]))
+    def unrelated(self, most: int, rng: np.random.Generator) -> list[Place]:
+        """Up to `most` random places of the half, of those old enough, that looks least alike."""
+        if most == 0:
+            return []
+        scores = self.scores[: self.past]
+        rows = np.flatnonzero(scores <= np.median(scores))
+        chosen = rng.choice(rows, min(most, len(rows)), replace=False)
+        return [self.database.place(int(row)) for row in chosen]
 
     def holds(self, place: Place) -> bool:
         """Whether a place is one of these."""

@@ -59,9 +59,9 @@ class Judge:
         """Least inliers of an accepted match now."""
         return self.min_inliers if self._chance is None else self._chance.needed(self.min_inliers)
 
-    def wants_chance(self) -> bool:
-        """Whether the present query is to be compared with an unrelated place."""
-        return self._verifier is not None and self._chance is not None and self._chance.due()
+    def wants_unrelated(self) -> int:
+        """With how many unrelated places the next query is to be compared."""
+        return 0 if self._verifier is None or self._chance is None else self._chance.wanted()
 
     def learn_chance(self, query: Described, unrelated: Place) -> None:
         """Compare a query with a place that has nothing in common with it but by chance."""

@@ -132,8 +132,10 @@ class Recognizer:
         return [p.compare(descriptor, f, level) for p, f in zip(pasts, found, strict=True)]
 
     def _decide(self, item: Described, comparisons: list[Comparison]) -> Decision:
-        if len(comparisons[0].scores) > 1 and self._judge.wants_chance():
-            self._judge.learn_chance(item, comparisons[0].unrelated(self._random))
+        if comparisons[0].past > 1:
+            most = self._judge.wants_unrelated()
+            for place in comparisons[0].unrelated(most, self._random):
+                self._judge.learn_chance(item, place)
         assessed = _Assessed(item, self._judge)
         assessed.add(self._most_alike(comparisons))
         if self._asks_neighbours:

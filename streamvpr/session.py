@@ -203,7 +203,7 @@ class _Kit:
             min_inliers=options.min_inliers,
             verifier=verifier if options.verify_geom else None,
             min_overlap=options.min_overlap,
-            chance=ChanceInliers() if options.chance else None,
+            chance=ChanceInliers(options.feature_kind()) if options.chance else None,
         )
         return Recognizer(
             PlaceDatabase(options.capacity, self._embedder.card.dimension),

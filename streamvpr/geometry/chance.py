@@ -7,36 +7,46 @@ from collections import deque
 
 import numpy as np
 
+from streamvpr.frames import FeatureKind
+
 # What random pairs reach is what nine of ten of them do.
 QUANTILE = 0.9
-# A match must have so many times that. With ORB, random pairs of a robot's corridor, of a campus
-# over a year and of fields from above have up to 7, 6 and 5, and the most inliers of all wrong
-# pairs there are 2 to 3 times that on the stages that look most alike.
+# A match must have so many times that. With ORB, nine of ten random pairs of a robot's corridor, of
+# a campus over a year and of fields from above have up to 7, 6 and 5 inliers; with XFeat up to 20
+# of the corridor, whose most similar wrong pairs have 60.
 FACTOR = 2.5
-# Fewer samples tell nothing, more than these of the newest no more.
-LEAST_SAMPLES, MOST_SAMPLES = 10, 256
-# After the first so many queries a pair is tried at every so manieth only.
-EAGER, PAUSE = 32, 4
+# What they reach in a corridor of look-alikes, which is believed of every stream at first, and
+# weighs as much as so many pairs of its own.
+LOOK_ALIKES = {FeatureKind.ORB: 7, FeatureKind.SIFT: 7, FeatureKind.XFEAT: 20}
+BELIEVED = 20
+MOST_SAMPLES = 256
+# A query is compared with so many random places at first, then with one, and after so many queries
+# with one at every so manieth only.
+AT_ONCE, FIRST_QUERIES, EAGER, PAUSE = 4, 5, 32, 4
 
 
 class ChanceInliers:
     """Follows the inliers of random pairs of a stream, and says how many a match needs."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: FeatureKind = FeatureKind.ORB) -> None:
+        """`kind` of local features, by which chance is judged before anything was seen."""
         self._samples: deque[int] = deque(maxlen=MOST_SAMPLES)
         self._asked = 0
-        self._reached = 0.0
+        self._believed = self._reached = float(LOOK_ALIKES[kind])
 
-    def due(self) -> bool:
-        """Whether the present query is to be compared with a random place."""
+    def wanted(self) -> int:
+        """With how many random places the next query is to be compared."""
         self._asked += 1
-        return self._asked <= EAGER or self._asked % PAUSE == 0
+        if self._asked <= FIRST_QUERIES:
+            return AT_ONCE
+        return int(self._asked <= EAGER or self._asked % PAUSE == 0)
 
     def add(self, inliers: int) -> None:
         """Take the inliers of a random pair."""
         self._samples.append(inliers)
-        if len(self._samples) >= LEAST_SAMPLES:
-            self._reached = float(np.quantile(self._samples, QUANTILE))
+        share = len(self._samples) / (len(self._samples) + BELIEVED)
+        seen = float(np.quantile(self._samples, QUANTILE))
+        self._reached = share * seen + (1 - share) * self._believed
 
     def needed(self, min_inliers: int) -> int:
         """Least inliers of a match: what was asked for, and more where chance reaches that."""
