@@ -15,13 +15,22 @@ from streamvpr.features.xfeat import LEAST_PROBABILITY, MOST_FEATURES
 from streamvpr.frames import FeatureKind, Features
 from streamvpr.geometry import Verifier, mutual_matches
 
+from .textures import (
+    TILT,
+    UNRELATED,
+    WIDTH,
+    about_the_middle,
+    half,
+    most_error,
+    shift,
+    texture,
+    warped,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from streamvpr.frames import Image
-
-WIDTH, HEIGHT = 960, 720
-UNRELATED = 15
 
 
 @pytest.fixture(scope="module")
@@ -32,42 +41,7 @@ def xfeat() -> XFeatExtractor:
     return found
 
 
-def texture(seed: int, width: int = WIDTH, height: int = HEIGHT) -> Image:
-    """Blocks of many sizes, slightly blurred: corners everywhere."""
-    rng = np.random.default_rng(seed)
-    picture = np.zeros((height, width), np.float32)
-    for cell in (12, 30, 80):
-        coarse = rng.integers(0, 256, (height // cell + 1, width // cell + 1)).astype(np.float32)
-        picture += cv2.resize(coarse, (width, height), interpolation=cv2.INTER_NEAREST)
-    return cv2.GaussianBlur(picture / 3, (0, 0), 1.0).astype(np.uint8)
-
-
-def half(picture: Image) -> Image:
-    size = (picture.shape[1] // 2, picture.shape[0] // 2)
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def about_the_middle(degrees: float, scale: float) -> np.ndarray:
-    turn = cv2.getRotationMatrix2D((WIDTH / 2 - 0.5, HEIGHT / 2 - 0.5), degrees, scale)
-    return np.vstack([turn, [0, 0, 1]])
-
-
-def warped(picture: Image, homography: np.ndarray) -> Image:
-    size = (picture.shape[1], picture.shape[0])
-    return np.asarray(cv2.warpPerspective(picture, homography, size), np.uint8)
-
-
-def most_error(found: np.ndarray | None, true: np.ndarray) -> float:
-    """Largest distance, in source pixels, between where the maps send the middle of a picture."""
-    assert found is not None
-    grid = np.mgrid[WIDTH // 4 : 3 * WIDTH // 4 : 60, HEIGHT // 4 : 3 * HEIGHT // 4 : 60]
-    points = grid.reshape(2, -1).T.astype(np.float64)[None]
-    apart = cv2.perspectiveTransform(points, found) - cv2.perspectiveTransform(points, true)
-    return float(np.linalg.norm(apart, axis=2).max())
-
-
-SHIFT = np.array([[1, 0, 64], [0, 1, -40], [0, 0, 1]], np.float64)
-TILT = np.array([[1, 0.03, -10], [0.01, 1, 4], [4e-5, 1e-5, 1]], np.float64)
+SHIFT = shift(64, -40)
 
 
 class TestKnownGeometry:
