@@ -25,11 +25,13 @@ class Comparison:
     database: PlaceDatabase
     descriptor: Descriptor
     scores: NDArray[np.float32]
-    """(N,) cosine similarities."""
+    """(N,) cosine similarities, of centred descriptors where those are compared."""
     indices: NDArray[np.int64]
     """(N,) increasing."""
     hidden: NDArray[np.bool_]
     """(N,) places that must not match: too recent, or never left."""
+    lingering: NDArray[np.bool_]
+    """(N,) places that are old enough, and that similarity says were never left."""
     past: int
     """How many of the first places are old enough to match."""
     prominence: NDArray[np.float32]
@@ -58,6 +60,18 @@ class Comparison:
         near = [r for r in range(row - reach, row + reach + 1) if self._may_match(r)]
         near.sort(key=lambda r: (-self.scores[r], r))
         return [self.candidate(r) for r in near[:most]]
+
+    def lingered(self, most: int) -> list[Candidate]:
+        """The most similar of the places that similarity says were never left."""
+        rows = np.flatnonzero(self.lingering)
+        picked = rows[distinct_in_time(self.scores[rows], self.indices[rows], most)]
+        return [self.candidate(int(row)) for row in picked]
+
+    def since(self, candidate: Candidate, count: int) -> list[Place]:
+        """`count` places, evenly spread, between a candidate and now."""
+        row = int(np.searchsorted(self.indices, candidate.place.index))
+        steps = np.linspace(row, len(self.indices), count + 2)[1:-1]
+        return [self.database.place(int(step)) for step in steps if int(step) > row]
 
     def unrelated(self, most: int, rng: np.random.Generator) -> list[Place]:
         """Up to `most` random places of the half, of those old enough, that looks least alike."""

@@ -252,6 +252,13 @@ class RecognitionOptions(DescribingOptions):
             help="Verify the places beside the best candidates and near the last match, too."
         ),
     ] = True
+    centre: Annotated[
+        bool,
+        Parameter(
+            help="Compare descriptors less the mean of the stream's own past, which all share.",
+            negative=(),
+        ),
+    ] = False
     normalise: Annotated[
         bool,
         Parameter(
@@ -430,6 +437,14 @@ def require_clock(options: RunOptions, *, source: str, has_clock: bool) -> None:
         raise ConfigError(
             f"--exclude-seconds {options.exclude_seconds:g}: {source} is a folder of images and "
             "has no stream time; use --exclude-recent"
+        )
+
+
+def require_sequence(options: RecognitionOptions) -> None:
+    """Raise ConfigError where a way back is asked for and there is no way."""
+    if options.bidirectional and options.sequence_length == 1:
+        raise ConfigError(
+            "--bidirectional: a single frame has no direction; give --sequence-length 2 or more"
         )
 
 

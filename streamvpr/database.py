@@ -77,7 +77,9 @@ class PlaceDatabase:
         match. Exact: the result is that of sorting all of them by (similarity, older first).
         """
         scores = self.scores(descriptor)
-        hidden, _ = self.hidden(scores, before=before, left=left)
+        hidden, _ = self.too_recent(before)
+        if left and len(scores):
+            hidden |= never_left(scores)
         rows = np.flatnonzero(~hidden)
         picked = rows[distinct_in_time(scores[rows], self.indices()[rows], most)]
         return [
@@ -103,18 +105,17 @@ class PlaceDatabase:
         np.dot(self._descriptors[:oldest], descriptor, out=scores[split:])
         return scores
 
-    def hidden(
-        self, scores: NDArray[np.float32], *, before: int | None, left: bool
-    ) -> tuple[NDArray[np.bool_], int]:
-        """Which places (N,) must not match, as in `search`, and how many old ones come first."""
-        hidden = never_left(scores) if left and len(scores) else np.zeros(len(scores), bool)
+    def too_recent(self, before: int | None) -> tuple[NDArray[np.bool_], int]:
+        """Which places (N,) were not last seen before index `before` (None: all were), and how
+        many at the beginning were added before it."""
+        recent = np.zeros(len(self), bool)
         if before is None:
-            return hidden, len(scores)
+            return recent, len(self)
         indices = self.indices()
         past = int(np.searchsorted(indices, before))
-        hidden[past:] = True
-        hidden[self._recently_seen(indices, before)] = True
-        return hidden, past
+        recent[past:] = True
+        recent[self._recently_seen(indices, before)] = True
+        return recent, past
 
     def place(self, row: int) -> Place:
         """The place of a row, counted from the oldest."""

@@ -83,6 +83,10 @@ class Judge:
         confidence = self.confidence(candidate.prominence, verification)
         return Decision(query.keyframe, verdict, candidate, verification, confidence)
 
+    def looks_elsewhere(self, query: Described, place: Place) -> bool:
+        """Whether geometry finds no more of the query's view at a place than chance gives."""
+        return self._verify(query, Candidate(place, score=0.0)).inliers < self.needed / 2
+
     def confidence(self, prominence: float, verification: Verification | None) -> float:
         """0 to 1: the logistic of the evidence, each part of which never lowers it.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from streamvpr.background import Background, Unnormalised
+from streamvpr.centring import Centring, Uncentred
 from streamvpr.frames import Decision, Place, Verdict
 from streamvpr.judge import certainty
 from streamvpr.loops import RevisitTracker
@@ -35,6 +36,12 @@ CONTINUED_REACH, CONTINUED = 2, 2
 REFINED = 2
 
 
+# Places that similarity says were never left, of which geometry is asked too: so many at least, and
+# where there are few others as many as makes --top-k. And places on the way since, at one of which
+# the view must have been another.
+LINGERED, STATIONS = 2, 3
+
+
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
     """How the past is searched, besides by similarity."""
@@ -45,6 +52,8 @@ class SearchOptions:
     """Consecutive frames that must agree; 1: each stands for itself."""
     bidirectional: bool = False
     """Whether the way back counts as a sequence, too."""
+    centre: bool = False
+    """Whether descriptors are compared less the mean of the stream's own."""
     normalise: bool = True
     """Whether similarity counts by how far it stands out of the stream's background."""
     neighbours: bool = True
@@ -72,6 +81,7 @@ class Recognizer:
         self._search = search or SearchOptions()
         normalise, threshold = self._search.normalise, judge.sim_threshold
         self._background = Background() if normalise else Unnormalised(threshold)
+        self._centring = Centring() if self._search.centre else Uncentred()
         self._own = self._past(database)
         self._others: Sequence[Past] = ()
         self._window = None if exclusion is None else ExclusionWindow(exclusion)
@@ -98,6 +108,7 @@ class Recognizer:
             thumbnail=keyframe.thumbnail,
         )
         self.database.add(place, item.descriptor)
+        self._centring.add(item.descriptor)
 
     def observe(self, item: Described) -> Decision:
         """Decide on a frame from the past alone, then add it to the past (online)."""
@@ -118,8 +129,9 @@ class Recognizer:
     def _past(self, database: PlaceDatabase) -> Past:
         length, both_ways = self._search.sequence_length, self._search.bidirectional
         if length == 1:
-            return Past(database)
-        return Past(database, SequenceMatcher(length, bidirectional=both_ways))
+            return Past(database, self._centring)
+        sequences = SequenceMatcher(length, bidirectional=both_ways)
+        return Past(database, self._centring, sequences)
 
     def _compare(self, item: Described, before: int | None) -> list[Comparison]:
         """The query against its own past, and then those of others."""
@@ -142,9 +154,20 @@ class Recognizer:
             assessed.add(self._continued(comparisons))
             for candidate, comparison in assessed.surest(REFINED):
                 assessed.add((beside, comparison) for beside in comparison.beside(candidate))
+            self._add_left(comparisons[0], assessed)
         decision = self._supported(assessed.decision())
         self._support.add(assessed.similar())
         return decision
+
+    def _add_left(self, own: Comparison, assessed: _Assessed) -> None:
+        """Also places that similarity alone takes for the present view, never left.
+
+        A network that knows nothing of headings, or a field like any other, looks alike all the
+        way. Geometry knows better: such a place counts where it is verified, and somewhere on the
+        way since then geometry found nothing of the view.
+        """
+        for candidate in own.lingered(max(LINGERED, self._search.top_k - len(assessed))):
+            assessed.add_if_left(candidate, own)
 
     @property
     def _asks_neighbours(self) -> bool:
@@ -196,12 +219,25 @@ class _Assessed:
         self._judge = judge
         self._found: dict[tuple[int, int], tuple[Decision, Comparison]] = {}
 
+    def __len__(self) -> int:
+        return len(self._found)
+
     def add(self, proposals: Iterable[Proposal]) -> None:
         """Assess those that were not yet."""
         for candidate, comparison in proposals:
             key = id(comparison.database), candidate.place.index
             if key not in self._found:
                 self._found[key] = self._judge.assess(self._query, candidate), comparison
+
+    def add_if_left(self, candidate: Candidate, comparison: Comparison) -> None:
+        """Assess one, and forget it where it does not match or the view was never elsewhere."""
+        decision = self._judge.assess(self._query, candidate)
+        if not decision.accepted:
+            return
+        way = comparison.since(candidate, STATIONS)
+        if any(self._judge.looks_elsewhere(self._query, place) for place in way):
+            key = id(comparison.database), candidate.place.index
+            self._found[key] = decision, comparison
 
     def similar(self) -> list[Place]:
         """The candidates that were similar enough."""

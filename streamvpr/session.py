@@ -8,7 +8,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from streamvpr.calibrated import of_camera, open_camera
-from streamvpr.config import HEALTH_SECONDS, MatchOptions, RunOptions, require_clock
+from streamvpr.config import (
+    HEALTH_SECONDS,
+    MatchOptions,
+    RunOptions,
+    require_clock,
+    require_sequence,
+)
 from streamvpr.database import PlaceDatabase
 from streamvpr.embedding import open_embedder
 from streamvpr.errors import ConfigError, SourceError, StreamVPRError
@@ -168,6 +174,7 @@ class _Kit:
     """The parts of a run, made from its options."""
 
     def __init__(self, options: RecognitionOptions) -> None:
+        require_sequence(options)
         self._options = options
         self._camera = open_camera(options)
         self._embedder: Embedder = open_embedder(
@@ -213,6 +220,7 @@ class _Kit:
                 top_k=options.top_k,
                 sequence_length=options.sequence_length,
                 bidirectional=options.bidirectional,
+                centre=options.centre,
                 normalise=options.normalise,
                 neighbours=options.neighbours,
                 support=options.support,

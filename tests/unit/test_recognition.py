@@ -284,9 +284,9 @@ class TestWhatGeometryNeeds:
         assert judge.needed == 20
         assert judge.assess(query, make_candidate()).accepted
         unrelated = make_candidate(1, features=features(1)).place
-        for _ in range(20):
+        for _ in range(40):
             judge.learn_chance(query, unrelated)
-        assert judge.needed == math.ceil(FACTOR * 30)
+        assert 20 < judge.needed < FACTOR * 30
         decision = judge.assess(query, make_candidate())
         assert decision.verdict is Verdict.TOO_FEW_INLIERS
         assert decision.verification is not None
@@ -639,6 +639,39 @@ class TestNeighbours:
         # The next query looks like another place, where geometry sees nothing.
         past.observe(make_described(1, [0.85, math.sqrt(1 - 0.85**2)], stream="q"))
         assert set(verifier.asked[-9:]) & {3, 4, 6, 7}
+
+
+class TestNeverLeft:
+    """A road that looks alike all along: similarity alone says that nothing was ever left."""
+
+    @staticmethod
+    def drive(inliers: Callable[[int, int], int]) -> list[Decision]:
+        """Frames 0 to 59; `inliers` of a query and a place."""
+        verifier = Asked(lambda place: inliers(at, place))
+        judge = Judge(sim_threshold=-1, min_inliers=20, verifier=verifier)  # type: ignore[arg-type]
+        past = Recognizer(PlaceDatabase(100, 2), judge, exclusion=Exclusion(gap=10))
+        found = []
+        for at in range(60):
+            view = np.array([math.cos(at / 100), math.sin(at / 100)], np.float32)
+            keyframe = Keyframe("cam", at, None, "", 640, 480)
+            found.append(past.observe(Described(keyframe, view, features(at))))
+        return found
+
+    def test_what_geometry_sees_all_the_way_was_not_left(self) -> None:
+        assert not any(d.accepted for d in self.drive(lambda query, place: 90))
+
+    def test_what_fades_with_the_distance_is_no_place_come_back_to(self) -> None:
+        far = self.drive(lambda query, place: max(0, 120 - 5 * (query - place)))
+        assert not any(d.accepted for d in far)
+
+    def test_what_geometry_sees_there_and_nowhere_since_is_a_loop(self) -> None:
+        found = self.drive(lambda query, place: 90 if query - place == 10 else 3)
+        closed = [(d.query.index, named(d)) for d in found if d.accepted]
+        assert len(closed) >= 20
+        assert all(query - (place or 0) == 10 for query, place in closed)
+
+    def test_what_geometry_sees_nowhere_is_not_named(self) -> None:
+        assert {d.verdict for d in self.drive(lambda query, place: 3)} == {Verdict.EMPTY_DATABASE}
 
 
 class TestSupport:
