@@ -35,7 +35,7 @@ class Comparison:
     past: int
     """How many of the first places are old enough to match."""
     prominence: NDArray[np.float32]
-    """(N,) how far each stands out of the background, in standard deviations."""
+    """(N,) how much of the way from the background to 1 each goes."""
     alignments: Alignments | None = None
     """What the frames before say of some places; None where each frame stands for itself."""
 

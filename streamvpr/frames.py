@@ -147,8 +147,8 @@ class Candidate:
     score: float
     """Cosine similarity of the two global descriptors, -1 to 1."""
     prominence: float = 0.0
-    """How far the similarity stands out from that to unrelated places, in standard deviations; of
-    a sequence, the sum of its frames' over the square root of their number."""
+    """How much of the way from the stream's background to 1 the similarity goes; of a sequence, the
+    sum of its frames' over the square root of their number."""
     agreement: float | None = None
     """Median prominence of a sequence's frames along its best alignment; None for single frames."""
 

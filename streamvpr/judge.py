@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from streamvpr.geometry import Verifier
     from streamvpr.geometry.chance import ChanceInliers
 
-# In the logarithm of the odds: for each standard deviation that similarity stands out, and for
-# each factor e of the number of inliers.
-PROMINENCE_WEIGHT = 1.0
+# In the logarithm of the odds: for the whole way from the stream's background to similarity 1, and
+# for each factor e of the number of inliers.
+PROMINENCE_WEIGHT = 4.0
 INLIERS_WEIGHT = 2.5
-# A revisit stands out by so much; less speaks against one.
-USUAL_PROMINENCE = 3.0
+# Revisits usually go so much of that way; less speaks against one.
+USUAL_PROMINENCE = 0.75
 # Spreads the confidence, so that the surest ones still differ in the records' six digits.
 TEMPERATURE = 2.0
 # Less in common than this is the corner of another place, however many inliers it has.
 LEAST_OVERLAP = 0.33
-# Median prominence of the frames of a sequence. One unrelated stretch has 0, and in a corridor of
-# look-alikes the right one hardly 1: this is for what agrees by its last frame alone.
-LEAST_AGREEMENT = 0.5
+# Median prominence of the frames of a sequence. An unrelated stretch has 0, and in a corridor of
+# look-alikes the right one little more: this is for what agrees by its last frame alone.
+LEAST_AGREEMENT = 0.125
 
 
 class Judge:

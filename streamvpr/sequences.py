@@ -33,7 +33,7 @@ class Alignments:
     """(K,) increasing rows of the past."""
     evidence: NDArray[np.float32]
     """(K,) sum of the prominences along it over the square root of their number: of unrelated
-    frames it has a standard deviation of 1, as that of a single frame has."""
+    frames it spreads as that of a single frame does."""
     agreement: NDArray[np.float32]
     """(K,) median of those prominences, which no single frame can raise; minus infinity where too
     little of it lies within."""

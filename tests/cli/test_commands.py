@@ -49,6 +49,8 @@ QUERY_FIELDS = {
     "score",
     "confidence",
     "inliers",
+    "inliers_needed",
+    "overlap",
 }
 ARTICLE_FIELDS = {
     "query_idx",
