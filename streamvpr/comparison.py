@@ -100,9 +100,7 @@ class Comparison:
         )
 
     def _may_match(self, row: int) -> bool:
-        if not 0 <= row < len(self.hidden) or self.hidden[row]:
-            return False
-        return self.alignments is None or self.alignments.has(row)
+        return 0 <= row < len(self.hidden) and not self.hidden[row]
 
     def _admissible(self) -> NDArray[np.intp]:
         return np.flatnonzero(~self.hidden)

@@ -45,11 +45,6 @@ class Alignments:
         at = int(np.searchsorted(self.rows, row))
         return float(self.evidence[at]), float(self.agreement[at])
 
-    def has(self, row: int) -> bool:
-        """Whether something was said of a row."""
-        at = int(np.searchsorted(self.rows, row))
-        return at < len(self.rows) and self.rows[at] == row
-
 
 class SequenceMatcher:
     """Keeps the last L rows of one past. Rows may move as old places are evicted."""
