@@ -1,0 +1,35 @@
+"""Every option, declared once: flags, TOML keys, environment variables and docs come from here.
+
+An option `exclude_recent` is the flag --exclude-recent (or --exclude_recent), the TOML key
+`exclude-recent` (or `exclude_recent`) and the variable STREAMVPR_EXCLUDE_RECENT.
+
+The annotations of these modules are objects and no strings (nothing is imported from __future__):
+cyclopts reads those that a class inherits in the module of that class.
+"""
+
+from streamvpr.config.calibrating import CalibrateOptions
+from streamvpr.config.describing import DescribingOptions, Device, ModelOptions
+from streamvpr.config.recognising import Emit, RecognitionOptions, Records, require_sequence
+from streamvpr.config.running import (
+    DEFAULT_EXCLUDE_RECENT,
+    HEALTH_SECONDS,
+    MatchOptions,
+    RunOptions,
+    require_clock,
+)
+
+__all__ = [
+    "DEFAULT_EXCLUDE_RECENT",
+    "HEALTH_SECONDS",
+    "CalibrateOptions",
+    "DescribingOptions",
+    "Device",
+    "Emit",
+    "MatchOptions",
+    "ModelOptions",
+    "RecognitionOptions",
+    "Records",
+    "RunOptions",
+    "require_clock",
+    "require_sequence",
+]

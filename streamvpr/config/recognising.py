@@ -1,0 +1,187 @@
+"""Options that decide what is recognised, and what is told of it: those of `run` and `match`."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from streamvpr.config.describing import DescribingOptions
+from streamvpr.errors import ConfigError
+from streamvpr.frames import FeatureKind
+from streamvpr.geometry import Geometry
+from streamvpr.parsing import within
+
+
+class Records(StrEnum):
+    """Which records go to standard output."""
+
+    LOOPS = "loops"
+    QUERIES = "queries"
+    ALL = "all"
+
+
+class Emit(StrEnum):
+    """Which closures of one sustained revisit are reported."""
+
+    ALL = "all"
+    FIRST = "first"
+    BEST = "best"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecognitionOptions(DescribingOptions):
+    """What `run` and `match` have in common."""
+
+    sim_threshold: Annotated[
+        float | None,
+        Parameter(
+            help="Least cosine similarity of a candidate. Default: from the model's card.",
+            validator=within(-1, 1),
+        ),
+    ] = None
+    top_k: Annotated[
+        int,
+        Parameter(
+            help="Candidates that reach the verifier, distinct in time.", validator=within(1, 1000)
+        ),
+    ] = 5
+    capacity: Annotated[
+        int,
+        Parameter(
+            help="Places kept per stream, the oldest evicted; memory is bounded by it.",
+            validator=within(1, 10_000_000),
+        ),
+    ] = 20_000
+    verify_geom: Annotated[
+        bool, Parameter(help="Verify candidates by local features and the geometry of two views.")
+    ] = True
+    geometry: Annotated[
+        Geometry,
+        Parameter(
+            help="What binds the points of two views: homography, fundamental, essential (with "
+            "--camera), auto (a homography unless the scene has depth)."
+        ),
+    ] = Geometry.HOMOGRAPHY
+    camera: Annotated[
+        str | None,
+        Parameter(
+            help="Calibration of the camera (ROS camera_info, Kalibr, OpenCV; FILE#cam1 of a "
+            "chain): closures get the rotation and the direction of the translation."
+        ),
+    ] = None
+    min_inliers: Annotated[
+        int, Parameter(help="Least inliers of a verified match.", validator=within(4))
+    ] = 20
+    reproj_thresh: Annotated[
+        float,
+        Parameter(
+            help="Most reprojection error of an inlier, in pixels of the picture as it is looked "
+            "at: its longest side made 320 to 640.",
+            validator=within(above=0),
+        ),
+    ] = 3.0
+    min_overlap: Annotated[
+        float,
+        Parameter(
+            help="Least share of the smaller view that a verified match has in common with the "
+            "other; 0 asks for none.",
+            validator=within(0, 1),
+        ),
+    ] = 0.33
+    chance: Annotated[
+        bool,
+        Parameter(
+            help="Ask for more inliers than --min-inliers where random pairs of the stream have "
+            "many."
+        ),
+    ] = True
+    neighbours: Annotated[
+        bool,
+        Parameter(
+            help="Verify the places beside the best candidates and near the last match, too."
+        ),
+    ] = True
+    centre: Annotated[
+        bool,
+        Parameter(
+            help="Compare descriptors less the mean of the stream's own past, which all share.",
+            negative=(),
+        ),
+    ] = False
+    normalise: Annotated[
+        bool,
+        Parameter(
+            help="Judge similarity by how far it stands out of the stream's background, and not "
+            "by itself."
+        ),
+    ] = True
+    support: Annotated[
+        int,
+        Parameter(
+            help="Of the 5 frames before, so many must have had a candidate near the match.",
+            validator=within(0, 5),
+        ),
+    ] = 0
+    local_features: Annotated[
+        FeatureKind | None,
+        Parameter(
+            help="What geometry compares: orb, sift, xfeat. Default: orb, or sift with "
+            "--rotation-invariant."
+        ),
+    ] = None
+    rotation_invariant: Annotated[
+        bool,
+        Parameter(help="Views from above, at any heading.", negative=()),
+    ] = False
+    sequence_length: Annotated[
+        int,
+        Parameter(
+            help="Consecutive frames that must agree; 1: single frames.", validator=within(1, 200)
+        ),
+    ] = 1
+    bidirectional: Annotated[
+        bool,
+        Parameter(help="With --sequence-length: the way back counts, too.", negative=()),
+    ] = False
+    records: Annotated[
+        Records,
+        Parameter(
+            help="loops: closures. queries: one record for every processed frame. all: both."
+        ),
+    ] = Records.LOOPS
+    emit: Annotated[
+        Emit,
+        Parameter(
+            help="Closures of one sustained revisit that are reported: all, first, best (one "
+            "record when it ends, or after 30 frames)."
+        ),
+    ] = Emit.ALL
+    output_dir: Annotated[
+        Path | None,
+        Parameter(
+            help="Also write loop_closures.json, matches/, similarity_plot.png and run.toml there."
+        ),
+    ] = None
+    seed: Annotated[
+        int,
+        Parameter(
+            help="Everything random repeats with it: same input, same output, byte for byte.",
+            validator=within(0, 2**31 - 1),
+        ),
+    ] = 0
+
+    def feature_kind(self) -> FeatureKind:
+        """The local features that the options amount to."""
+        if self.local_features is not None:
+            return self.local_features
+        return FeatureKind.SIFT if self.rotation_invariant else FeatureKind.ORB
+
+
+def require_sequence(options: RecognitionOptions) -> None:
+    """Raise ConfigError where a way back is asked for and there is no way."""
+    if options.bidirectional and options.sequence_length == 1:
+        raise ConfigError(
+            "--bidirectional: a single frame has no direction; give --sequence-length 2 or more"
+        )
