@@ -23,7 +23,7 @@ USUAL_PROMINENCE = 0.75
 # Spreads the confidence, so that the surest ones still differ in the records' six digits.
 TEMPERATURE = 2.0
 # Less in common than this is the corner of another place, however many inliers it has.
-LEAST_OVERLAP = 0.33
+LEAST_OVERLAP = 0.4
 # Median prominence of the frames of a sequence. An unrelated stretch has 0, and in a corridor of
 # look-alikes the right one little more: this is for what agrees by its last frame alone.
 LEAST_AGREEMENT = 0.125

@@ -89,7 +89,7 @@ class RecognitionOptions(DescribingOptions):
             "other; 0 asks for none.",
             validator=within(0, 1),
         ),
-    ] = 0.33
+    ] = 0.4
     chance: Annotated[
         bool,
         Parameter(

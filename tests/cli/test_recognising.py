@@ -75,7 +75,7 @@ class TestQueries:
         assert accepted
         for line in accepted:
             assert line["inliers"] >= line["inliers_needed"] >= 20
-            assert 0.33 <= line["overlap"] <= 1
+            assert 0.4 <= line["overlap"] <= 1
         reached = [line for line in lines if line["inliers"] is not None]
         assert all(line["inliers_needed"] >= 20 for line in reached)
 

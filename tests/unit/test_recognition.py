@@ -263,8 +263,8 @@ class TestWhatGeometryNeeds:
         self, query: Described, make_candidate: MakeCandidate
     ) -> None:
         for overlap, verdict in (
-            (0.32, Verdict.TOO_FEW_INLIERS),
-            (0.33, Verdict.ACCEPTED),
+            (0.39, Verdict.TOO_FEW_INLIERS),
+            (0.4, Verdict.ACCEPTED),
             (None, Verdict.ACCEPTED),
         ):
             judge = judge_with({0: Verification(90, 60, overlap=overlap)})
