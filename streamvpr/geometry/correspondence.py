@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from streamvpr import hamming
 from streamvpr.frames import FeatureKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from streamvpr.frames import Features
+
+    Descriptors = NDArray[np.uint8] | NDArray[np.float16]
 
 # Lowe's ratio of the best to the second-best distance (IJCV 2004). Mutual nearest neighbours need
 # little of it: it takes out what repeats within one picture, such as tiles.
@@ -25,54 +28,52 @@ RATIOS = {FeatureKind.ORB: RATIO, FeatureKind.SIFT: RATIO, FeatureKind.XFEAT: 0.
 LEAST_MATCHES = 8
 
 
-def mutual_matches(query: Features, match: Features) -> NDArray[np.intp]:
+def mutual_matches(
+    query: Features, match: Features, strongest: int | None = None
+) -> NDArray[np.intp]:
     """(M, 2) rows of the two pictures' features that are each other's nearest.
 
-    The nearest of `match` must be nearer than RATIOS times the second nearest. All distances come
-    from one matrix product; for ORB that is twice as fast as brute force over the bytes, and its
-    sums are whole numbers, exact in float32.
+    The nearest of `match` must be nearer than RATIOS times the second nearest. With `strongest`
+    only the first so many features of each are looked at.
     """
-    if min(len(query.descriptors), len(match.descriptors)) < LEAST_MATCHES:
+    here, there = query.descriptors[:strongest], match.descriptors[:strongest]
+    if min(len(here), len(there)) < LEAST_MATCHES:
         return np.empty((0, 2), np.intp)
     if query.kind is not match.kind:
         raise ValueError(f"{query.kind} features cannot be compared with {match.kind} features")
-    products = unit_vectors(query) @ unit_vectors(match).T
-    nearest = products.argmax(axis=1)
-    rows = np.flatnonzero(products.argmax(axis=0)[nearest] == np.arange(len(products)))
-    chosen = nearest[rows]
-    kept = products[rows]
-    line = np.arange(len(rows))
-    best = kept[line, chosen]
-    kept[line, chosen] = -np.inf
-    second = kept.max(axis=1)
-    ratio = RATIOS[query.kind]
-    distinct = _distance(best, query.kind) < ratio * _distance(second, query.kind)
-    return np.column_stack([rows[distinct], chosen[distinct]])
+    distances, found = _nearest(here, there, 2, query.kind)
+    rows = np.flatnonzero(distances[:, 0] < RATIOS[query.kind] * distances[:, 1])
+    chosen = found[rows, 0]
+    # Looked back from what was chosen alone, which is a tenth of all.
+    _, back = _nearest(there[chosen], here, 1, query.kind)
+    mutual = back[:, 0] == rows
+    return np.column_stack([rows[mutual], chosen[mutual]])
 
 
-def unit_vectors(features: Features) -> NDArray[np.float32]:
+def _nearest(
+    query: Descriptors, kept: Descriptors, most: int, kind: FeatureKind
+) -> tuple[NDArray[np.generic], NDArray[np.int64]]:
+    """Distances and rows (Q, most) of the one or two of `kept` that are nearest, nearest first.
+
+    Hamming's distance of bits, Euclid's of vectors: what Lowe's ratio is taken of.
+    """
+    if kind is FeatureKind.ORB:
+        return hamming.nearest(query, kept, most)
+    products = unit_vectors(query, kind) @ unit_vectors(kept, kind).T
+    line = np.arange(len(products))
+    rows, best = [], []
+    for _ in range(most):
+        rows.append(products.argmax(axis=1))
+        best.append(products[line, rows[-1]])
+        products[line, rows[-1]] = -np.inf
+    return np.sqrt(np.maximum(1 - np.stack(best, axis=1), 0)), np.stack(rows, axis=1)
+
+
+def unit_vectors(descriptors: Descriptors, kind: FeatureKind) -> NDArray[np.float32]:
     """(N, D) of length 1: the more alike two descriptors, the larger their product, up to 1."""
-    descriptors = features.descriptors
-    if features.kind is FeatureKind.ORB:
-        return _SIGNS[descriptors].reshape(len(descriptors), -1)
-    if features.kind is FeatureKind.SIFT:
-        # RootSIFT (Arandjelovic and Zisserman, CVPR 2012): Hellinger's kernel of the histograms.
-        counts = descriptors.astype(np.float32)
-        counts /= np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        return np.sqrt(counts, out=counts)
-    return descriptors.astype(np.float32)
-
-
-def _signs() -> NDArray[np.float32]:
-    """(256, 8): the bits of each byte as 1/16 and -1/16, of length 1 for 256 bits together."""
-    bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
-    return np.asarray((bits.astype(np.float32) * 2 - 1) / 16, np.float32)
-
-
-_SIGNS = _signs()
-
-
-def _distance(products: NDArray[np.float32], kind: FeatureKind) -> NDArray[np.float32]:
-    """What Lowe's ratio is taken of: Hamming's distance of bits, Euclid's of vectors."""
-    apart = np.maximum(1 - products, 0)
-    return apart if kind is FeatureKind.ORB else np.sqrt(apart)
+    if kind is FeatureKind.XFEAT:
+        return descriptors.astype(np.float32)
+    # RootSIFT (Arandjelovic and Zisserman, CVPR 2012): Hellinger's kernel of the histograms.
+    counts = descriptors.astype(np.float32)
+    counts /= np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    return np.sqrt(counts, out=counts)

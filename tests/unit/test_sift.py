@@ -86,7 +86,8 @@ def test_the_strongest_are_kept() -> None:
 
 
 def test_descriptors_become_unit_vectors() -> None:
-    vectors = unit_vectors(features(texture(0)))
+    found = features(texture(0))
+    vectors = unit_vectors(found.descriptors, found.kind)
     assert vectors.dtype == np.float32
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
