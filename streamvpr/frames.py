@@ -97,7 +97,7 @@ class FeatureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Local features of one keyframe."""
+    """Local features of one keyframe, the most telling first: those that are looked at first."""
 
     points: NDArray[np.float32]
     """(N, 2) x, y in source pixels."""
@@ -108,11 +108,15 @@ class Features:
     kind: FeatureKind = FeatureKind.ORB
     size: tuple[int, int] | None = None
     """Width and height of the source picture in pixels; None where they aren't known."""
+    poses: NDArray[np.uint8] | None = None
+    """(N, 2): direction in 1/256 turns, and size in 1/8 octaves; None for a kind that has neither,
+    and takes pictures for upright and of one scale."""
 
     @property
     def nbytes(self) -> int:
         """Bytes that a place keeps for them."""
-        return int(self.points.nbytes + self.descriptors.nbytes)
+        poses = 0 if self.poses is None else self.poses.nbytes
+        return int(self.points.nbytes + self.descriptors.nbytes + poses)
 
 
 @dataclass(frozen=True, slots=True)

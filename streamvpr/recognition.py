@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from streamvpr.comparison import Comparison
     from streamvpr.database import PlaceDatabase
     from streamvpr.frames import Candidate, Described
-    from streamvpr.judge import Judge
+    from streamvpr.judge import Judge, Look
     from streamvpr.sampler import Exclusion
 
     Proposal = tuple[Candidate, Comparison]
@@ -40,6 +40,11 @@ REFINED = 2
 # where there are few others as many as makes --top-k. And places on the way since, at one of which
 # the view must have been another.
 LINGERED, STATIONS = 2, 3
+
+
+# A candidate of which so much less agrees at first sight than of one that is accepted is not looked
+# at more closely.
+OUTDONE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,47 +222,82 @@ class _Assessed:
     def __init__(self, query: Described, judge: Judge) -> None:
         self._query = query
         self._judge = judge
-        self._found: dict[tuple[int, int], tuple[Decision, Comparison]] = {}
+        self._found: dict[tuple[int, int], _Found] = {}
+        self._agreed = 0
 
     def __len__(self) -> int:
         return len(self._found)
 
     def add(self, proposals: Iterable[Proposal]) -> None:
-        """Assess those that were not yet."""
-        for candidate, comparison in proposals:
-            key = id(comparison.database), candidate.place.index
-            if key not in self._found:
-                self._found[key] = self._judge.assess(self._query, candidate), comparison
+        """Assess those that were not yet, the most promising first."""
+        new = {_key(*proposal): proposal for proposal in proposals}
+        looks = [
+            (key, self._judge.look(self._query, candidate), comparison)
+            for key, (candidate, comparison) in new.items()
+            if key not in self._found
+        ]
+        looks.sort(key=lambda look: -look[1].agreeing)
+        for key, look, comparison in looks:
+            self._found[key] = _Found(self._assess(look), comparison, self._judge.promises(look))
 
     def add_if_left(self, candidate: Candidate, comparison: Comparison) -> None:
         """Assess one, and forget it where it does not match or the view was never elsewhere."""
-        decision = self._judge.assess(self._query, candidate)
-        if not decision.accepted:
+        look = self._judge.look(self._query, candidate)
+        if not self._judge.promises(look):
             return
         way = comparison.since(candidate, STATIONS)
-        if any(self._judge.looks_elsewhere(self._query, place) for place in way):
-            key = id(comparison.database), candidate.place.index
-            self._found[key] = decision, comparison
+        if not any(self._judge.looks_elsewhere(self._query, place) for place in way):
+            return
+        decision = self._judge.assess(self._query, look)
+        if decision.accepted:
+            self._found[_key(candidate, comparison)] = _Found(decision, comparison, True)
 
     def similar(self) -> list[Place]:
         """The candidates that were similar enough."""
         return [
-            d.match.place
-            for d, _ in self._found.values()
-            if d.match is not None and d.verdict is not Verdict.BELOW_THRESHOLD
+            found.decision.match.place
+            for found in self._found.values()
+            if found.decision.match is not None
+            and found.decision.verdict is not Verdict.BELOW_THRESHOLD
         ]
 
     def surest(self, most: int) -> list[Proposal]:
-        """The best of the candidates that geometry has looked at."""
-        verified = [found for found in self._found.values() if found[0].verification is not None]
-        verified.sort(key=lambda found: certainty(found[0]), reverse=True)
-        return [(d.match, comparison) for d, comparison in verified[:most] if d.match is not None]
+        """The best of the candidates in which geometry saw something."""
+        promising = [found for found in self._found.values() if found.promising]
+        promising.sort(key=lambda found: certainty(found.decision), reverse=True)
+        return [
+            (found.decision.match, found.comparison)
+            for found in promising[:most]
+            if found.decision.match is not None
+        ]
 
     def decision(self) -> Decision:
         """The one to name; the first of equals."""
         if not self._found:
             return Decision(self._query.keyframe, Verdict.EMPTY_DATABASE)
-        return max((decision for decision, _ in self._found.values()), key=certainty)
+        return max((found.decision for found in self._found.values()), key=certainty)
+
+    def _assess(self, look: Look) -> Decision:
+        """Closely, unless another in which clearly more agreed was accepted."""
+        closely = look.agreeing >= OUTDONE * self._agreed
+        decision = self._judge.assess(self._query, look, closely=closely)
+        if decision.accepted:
+            self._agreed = max(self._agreed, look.agreeing)
+        return decision
+
+
+class _Found(NamedTuple):
+    """What was found out about one candidate."""
+
+    decision: Decision
+    comparison: Comparison
+    promising: bool
+    """Whether geometry saw something of the query's view in it."""
+
+
+def _key(candidate: Candidate, comparison: Comparison) -> tuple[int, int]:
+    """Tells places apart: one of the same index may be another stream's."""
+    return id(comparison.database), candidate.place.index
 
 
 def _rank(candidate: Candidate) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from streamvpr.features.keypoints import BYTES_PER_POSE, poses, telling_first
 from streamvpr.frames import FeatureKind, Features
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ PYRAMID_FACTOR = 1.2
 # Corners that differ from their ring by as few grey levels: dim corridors have no stronger ones.
 FAST_THRESHOLD = 10
 DESCRIPTOR_BYTES = 32
-BYTES_PER_FEATURE = DESCRIPTOR_BYTES + 2 * 4
+BYTES_PER_FEATURE = DESCRIPTOR_BYTES + 2 * 4 + BYTES_PER_POSE
 
 
 class OrbExtractor:
@@ -48,12 +49,14 @@ class OrbExtractor:
             # Raised for pictures smaller than a patch: they have no features.
             keypoints, found = (), None
         descriptors = np.empty((0, DESCRIPTOR_BYTES), np.uint8) if found is None else found
+        order = telling_first(keypoints)
         return Features(
-            points=_source_points(keypoints, scale),
-            descriptors=np.asarray(descriptors, np.uint8),
+            points=_source_points(keypoints, scale)[order],
+            descriptors=np.asarray(descriptors, np.uint8)[order],
             scale=scale,
             kind=FeatureKind.ORB,
             size=(source_width, round(gray.shape[0] * scale)),
+            poses=poses(keypoints)[order],
         )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from streamvpr.features.keypoints import BYTES_PER_POSE, poses, telling_first
 from streamvpr.frames import FeatureKind, Features
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ LARGEST_SIDE = 480
 # A quarter of OpenCV's: fields and dim corridors have no stronger contrasts.
 CONTRAST_THRESHOLD = 0.01
 DESCRIPTOR_BYTES = 128
-BYTES_PER_FEATURE = DESCRIPTOR_BYTES + 2 * 4
+BYTES_PER_FEATURE = DESCRIPTOR_BYTES + 2 * 4 + BYTES_PER_POSE
 SMALLEST_PICTURE = 8
 
 
@@ -41,11 +42,14 @@ class SiftExtractor:
         scale = source_width / width
         points = np.empty((0, 2), np.float32)
         descriptors = np.empty((0, DESCRIPTOR_BYTES), np.uint8)
+        directed = np.empty((0, BYTES_PER_POSE), np.uint8)
         if min(height, width) >= SMALLEST_PICTURE:
             keypoints, found = self._sift.detectAndCompute(gray, None)
             if found is not None:
                 strongest = np.argsort([-k.response for k in keypoints], kind="stable")
-                kept = np.sort(strongest[: self._most])
+                kept = strongest[: self._most]
+                kept = kept[telling_first([keypoints[row] for row in kept])]
+                directed = poses(keypoints)[kept]
                 analysed = np.asarray(cv2.KeyPoint.convert(list(keypoints)), np.float64)[kept]
                 points = ((analysed + 0.5) * scale - 0.5).astype(np.float32)
                 descriptors = found[kept].astype(np.uint8)
@@ -55,4 +59,5 @@ class SiftExtractor:
             scale=scale,
             kind=FeatureKind.SIFT,
             size=(source_width, round(height * scale)),
+            poses=directed,
         )

@@ -52,13 +52,13 @@ def mutual_matches(
 
 def _nearest(
     query: Descriptors, kept: Descriptors, most: int, kind: FeatureKind
-) -> tuple[NDArray[np.generic], NDArray[np.int64]]:
+) -> tuple[NDArray[np.int32] | NDArray[np.float32], NDArray[np.int64]]:
     """Distances and rows (Q, most) of the one or two of `kept` that are nearest, nearest first.
 
     Hamming's distance of bits, Euclid's of vectors: what Lowe's ratio is taken of.
     """
     if kind is FeatureKind.ORB:
-        return hamming.nearest(query, kept, most)
+        return hamming.nearest(np.asarray(query, np.uint8), np.asarray(kept, np.uint8), most)
     products = unit_vectors(query, kind) @ unit_vectors(kept, kind).T
     line = np.arange(len(products))
     rows, best = [], []

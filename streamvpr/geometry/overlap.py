@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 # Points along each side of the frame that are sent to the other view: right to two hundredths.
 GRID = 48
+_MIDDLES = (np.arange(GRID) + 0.5) / GRID
 
 
 def view_overlap(
@@ -38,13 +39,14 @@ def _share(
     there_size: tuple[int, int],
 ) -> float:
     """Share of the frame of one view that falls into the other's."""
-    affine = np.linalg.lstsq(_homogeneous(here), there.astype(np.float64), rcond=None)[0]
-    middles = (np.arange(GRID) + 0.5) / GRID
-    grid = np.stack(np.meshgrid(middles, middles), axis=-1).reshape(-1, 2)
-    x, y = (_homogeneous(grid * here_size) @ affine).T
+    # Around the middle of the points, where two unknowns are left of three, and small numbers.
+    middle, target = here.mean(axis=0, dtype=np.float64), there.mean(axis=0, dtype=np.float64)
+    around = here - middle
+    products = around.T @ around, around.T @ (there - target)
+    linear = np.linalg.lstsq(*products, rcond=None)[0]
+    # (2, GRID) and (GRID, 2): what the columns and the rows of a grid over the frame add up to.
+    columns = np.outer(linear[0], _MIDDLES * here_size[0] - middle[0])
+    rows = np.outer(_MIDDLES * here_size[1] - middle[1], linear[1]) + target
+    x, y = (rows[:, axis, None] + columns[axis] for axis in (0, 1))
     width, height = there_size
-    return float(np.mean((x >= 0) & (x < width) & (y >= 0) & (y < height)))
-
-
-def _homogeneous(points: NDArray[np.floating]) -> NDArray[np.float64]:
-    return np.column_stack([points, np.ones(len(points))]).astype(np.float64)
+    return float(((x >= 0) & (x < width) & (y >= 0) & (y < height)).mean())

@@ -9,6 +9,7 @@ from streamvpr.errors import ConfigError
 from streamvpr.frames import GeometryModel, Verification
 from streamvpr.geometry import epipolar, homography
 from streamvpr.geometry.correspondence import LEAST_MATCHES, mutual_matches
+from streamvpr.geometry.glimpse import Glimpse, glance
 from streamvpr.geometry.model_choice import DEPTH, PLANE, gric, noise
 from streamvpr.geometry.overlap import view_overlap
 from streamvpr.geometry.relative import RelationFinder, Structure
@@ -71,6 +72,10 @@ class Verifier:
                 camera, least_matches=self.least_matches, reproj_thresh=reproj_thresh, seed=seed
             )
         )
+
+    def glance(self, query: Features, match: Features) -> Glimpse:
+        """What the strongest features alone say, for a sixth of what `verify` costs."""
+        return glance(query, match)
 
     def verify(self, query: Features, match: Features) -> Verification:
         """Match two keyframes and count the inliers of the model that describes them."""

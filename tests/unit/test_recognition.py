@@ -22,7 +22,7 @@ from streamvpr.frames import (
     Verdict,
     Verification,
 )
-from streamvpr.geometry import LEAST_MATCHES
+from streamvpr.geometry import LEAST_MATCHES, Glimpse
 from streamvpr.geometry.chance import FACTOR, ChanceInliers
 from streamvpr.judge import (
     INLIERS_WEIGHT,
@@ -48,16 +48,30 @@ class FakeVerifier:
 
     def __init__(self, said: dict[int, Verification]) -> None:
         self.said = said
+        self.glanced: list[int] = []
         self.asked: list[int] = []
+
+    def says(self, place: int) -> Verification:
+        return self.said[place]
+
+    def glance(self, query: Features, match: Features) -> Glimpse:
+        """A third of the inliers at first sight."""
+        self.glanced.append(len(match.points))
+        said = self.says(len(match.points))
+        return Glimpse(said.matches, said.inliers // 3)
 
     def verify(self, query: Features, match: Features) -> Verification:
         self.asked.append(len(match.points))
-        return self.said[len(match.points)]
+        return self.says(len(match.points))
 
 
 def decide(judge: Judge, query: Described, candidates: list[Candidate]) -> Decision:
     """The surest of what is decided of each candidate."""
-    return max((judge.assess(query, candidate) for candidate in candidates), key=certainty)
+    return max((assess(judge, query, candidate) for candidate in candidates), key=certainty)
+
+
+def assess(judge: Judge, query: Described, candidate: Candidate) -> Decision:
+    return judge.assess(query, judge.look(query, candidate))
 
 
 def features(count: int) -> Features:
@@ -268,26 +282,26 @@ class TestWhatGeometryNeeds:
             (None, Verdict.ACCEPTED),
         ):
             judge = judge_with({0: Verification(90, 60, overlap=overlap)})
-            assert judge.assess(query, make_candidate()).verdict is verdict
+            assert assess(judge, query, make_candidate()).verdict is verdict
 
     def test_as_much_in_common_as_is_asked_for(
         self, query: Described, make_candidate: MakeCandidate
     ) -> None:
         corner = {0: Verification(90, 60, overlap=0.01)}
-        assert judge_with(corner, min_overlap=0).assess(query, make_candidate()).accepted
-        assert not judge_with(corner, min_overlap=0.02).assess(query, make_candidate()).accepted
+        assert assess(judge_with(corner, min_overlap=0), query, make_candidate()).accepted
+        assert not assess(judge_with(corner, min_overlap=0.02), query, make_candidate()).accepted
 
     def test_more_inliers_where_random_pairs_have_many(
         self, query: Described, make_candidate: MakeCandidate
     ) -> None:
         judge = judge_with({0: Verification(90, 40), 1: Verification(90, 30)}, chance=True)
         assert judge.needed == 20
-        assert judge.assess(query, make_candidate()).accepted
+        assert assess(judge, query, make_candidate()).accepted
         unrelated = make_candidate(1, features=features(1)).place
         for _ in range(40):
             judge.learn_chance(query, unrelated)
         assert 20 < judge.needed < FACTOR * 30
-        decision = judge.assess(query, make_candidate())
+        decision = assess(judge, query, make_candidate())
         assert decision.verdict is Verdict.TOO_FEW_INLIERS
         assert decision.verification is not None
         assert decision.verification.needed == judge.needed
@@ -298,10 +312,10 @@ class TestWhatGeometryNeeds:
         judge = judge_with({0: Verification(90, 60)})
         for agreement in (-math.inf, 0.0, LEAST_AGREEMENT - 0.01):
             candidate = replace(make_candidate(), agreement=agreement)
-            decision = judge.assess(query, candidate)
+            decision = assess(judge, query, candidate)
             assert decision.verdict is Verdict.INCONSISTENT_SEQUENCE
             assert decision.verification is None
-        assert judge.assess(query, replace(make_candidate(), agreement=LEAST_AGREEMENT)).accepted
+        assert assess(judge, query, replace(make_candidate(), agreement=LEAST_AGREEMENT)).accepted
 
 
 def recognizer(
@@ -420,7 +434,7 @@ class TestRecognizer:
         for index in range(50):
             past.remember(make_described(index, [1, 0]))
         past.observe(make_described(0, [1, 0]))
-        assert len(verifier.asked) == 3
+        assert len(verifier.glanced) == 3
 
     def test_only_closures_have_a_loop_and_a_sustained_one_has_one(
         self, make_described: MakeDescribed
@@ -483,7 +497,7 @@ class TestSharedPlaces:
                 other.remember(make_described(index, view, stream=f"s{number}"))
         others[1].remember(make_described(9, [1, 0], stream="s2"))
         decision = one.observe(make_described(0, [1, 0], stream="s0"))
-        assert len(verifier.asked) == 3
+        assert len(verifier.glanced) == 3
         assert decision.match is not None
         assert (decision.match.place.stream, decision.match.place.index) == ("s2", 9)
 
@@ -573,10 +587,8 @@ class Asked(FakeVerifier):
         super().__init__({})
         self._inliers = inliers
 
-    def verify(self, query: Features, match: Features) -> Verification:
-        self.asked.append(len(match.points))
-        count = self._inliers(len(match.points))
-        return Verification(200, count)
+    def says(self, place: int) -> Verification:
+        return Verification(200, self._inliers(place))
 
 
 def line_of_places(
@@ -617,15 +629,38 @@ class TestNeighbours:
             assert decision.accepted
 
     def test_the_ends_of_the_past_have_one_neighbour(self, make_described: MakeDescribed) -> None:
+        past, verifier = line_of_places(lambda _: 30, [0.9, 0.1, 0.1], top_k=1)
+        past.observe(make_described(0, [1, 0], stream="q"))
+        assert verifier.glanced == [0, 1]
+
+    def test_beside_what_shows_nothing_of_the_view_there_is_nothing_to_look_for(
+        self, make_described: MakeDescribed
+    ) -> None:
         past, verifier = line_of_places(lambda _: 3, [0.9, 0.1, 0.1], top_k=1)
         past.observe(make_described(0, [1, 0], stream="q"))
-        assert verifier.asked == [0, 1]
+        assert (verifier.glanced, verifier.asked) == ([0], [])
+
+    def test_of_two_that_match_the_one_that_shows_far_less_is_not_looked_at_closely(
+        self, make_described: MakeDescribed
+    ) -> None:
+        views = [0.9, 0.1, 0.1, 0.1, 0.95]
+        for less, asked in ((60, [0]), (110, [0, 4])):
+            past, verifier = line_of_places(
+                lambda place, less=less: {0: 120, 4: less}.get(place, 3),  # type: ignore[misc]
+                views,
+                top_k=2,
+                neighbours=False,
+            )
+            assert named(past.observe(make_described(0, [1, 0], stream="q"))) == 0
+            assert verifier.asked == asked
 
     def test_each_place_is_verified_once(self, make_described: MakeDescribed) -> None:
         past, verifier = line_of_places(lambda _: 40, list(self.VIEWS), top_k=12)
         for _ in range(2):
+            verifier.glanced.clear()
             verifier.asked.clear()
             past.observe(make_described(0, [1, 0], stream="q"))
+            assert len(verifier.glanced) == len(set(verifier.glanced)) > 5
             assert len(verifier.asked) == len(set(verifier.asked))
 
     def test_near_the_last_match_the_next_is_looked_for(
@@ -638,7 +673,7 @@ class TestNeighbours:
         assert named(past.observe(make_described(0, [1, 0], stream="q"))) in (5, 6)
         # The next query looks like another place, where geometry sees nothing.
         past.observe(make_described(1, [0.85, math.sqrt(1 - 0.85**2)], stream="q"))
-        assert set(verifier.asked[-9:]) & {3, 4, 6, 7}
+        assert set(verifier.glanced[-9:]) & {3, 4, 6, 7}
 
 
 class TestNeverLeft:
