@@ -22,7 +22,7 @@ BELIEVED = 20
 MOST_SAMPLES = 256
 # A query is compared with so many random places at first, then with one, and after so many queries
 # with one at every so manieth only.
-AT_ONCE, FIRST_QUERIES, EAGER, PAUSE = 4, 5, 32, 4
+AT_ONCE, FIRST_QUERIES, EAGER, PAUSE = 4, 5, 32, 8
 
 
 class ChanceInliers:
