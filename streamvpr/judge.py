@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from streamvpr.frames import Candidate, Decision, Described, Verdict, Verification
 from streamvpr.geometry import LEAST_MATCHES
+from streamvpr.watch import part
 
 if TYPE_CHECKING:
     from streamvpr.frames import Place
@@ -115,10 +116,11 @@ class Judge:
 
     def _verify(self, query: Described, candidate: Candidate) -> Verification:
         assert self._verifier is not None
-        here, there = query.features, candidate.place.features
+        verifier, here, there = self._verifier, query.features, candidate.place.features
         if here is None or there is None:
             return Verification(matches=0, inliers=0, needed=self.needed)
-        return replace(self._verifier.verify(here, there), needed=self.needed)
+        found = part("verify", lambda: verifier.verify(here, there))
+        return replace(found, needed=self.needed)
 
 
 def certainty(decision: Decision) -> tuple[bool, float]:
