@@ -95,9 +95,7 @@ def _ratios(report: Report) -> str:
         ratio = key.replace("run", "ratio")
         rate, cpu = (report.figures[f"{ratio}.{of}"] for of in ("frames_per_second", "cpu"))
         rows.append([name, *_spread(rate), *_spread(cpu)])
-    title = (
-        f"The same as shares of the bare session's, {_batch(report.best_batch)}, in its own turn"
-    )
+    title = f"As shares of those of the bare session, {_batch(report.best_batch)}, in the same turn"
     busy = ", ".join(f"{name} {share:.0%}" for name, share in report.busy.items())
     return "\n".join([title, *_aligned(rows), f"busy in the run: {busy}"])
 

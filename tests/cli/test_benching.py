@@ -155,7 +155,7 @@ class TestMeasuring:
         assert "bare session, one by one" in text
         ratio = r" +\d\S* +\(\S+ to \S+\)"
         for name in ("run", "run, a frame that is not still"):
-            assert re.search(rf"^{name}{ratio}{ratio}$", text.partition("as shares of")[2], re.M)
+            assert re.search(rf"^{name}{ratio}{ratio}$", text.partition("As shares of")[2], re.M)
         assert "one read of 3 places" in text
         assert max(map(len, text.splitlines())) <= LONGEST_LINE
         assert [line for line in done.err.splitlines() if "turn" in line] == [
