@@ -8,8 +8,9 @@ tools/seed_baseline.py and `streamvpr run` with each model (the bundled one by d
 geometry, on every frame of each source, by turns, each a program of its own. A Markdown table for
 each source goes to standard output: processor time (user and system, all threads; wait4) of a
 frame, decoding, pictures and records included and starting up taken out as tools/cost.py does; the
-median of the turns, the least and the most. The last column is what the article's program takes
-to that, in the same turn, again the median.
+median of the turns, the least and the most. `still` are frames that showed a view already kept, on
+which no model ran; the article's program knows of none. The last column is what the article's
+program takes to that, in the same turn, again the median.
 
 All run on one thread of the model (`--threads`): threads that wait by spinning, as torch's do, cost
 several times as much where others use the cores, and that would be the others' doing.
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import re
 import statistics
 import sys
 import tempfile
@@ -28,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from children import Finished, run_child
-from cost import first_picture, milliseconds_a_frame
+from cost import count_frames, first_picture, milliseconds_a_frame
 from courses import STREAMVPR, render_line
 
 from streamvpr.embedding import find_model
@@ -52,6 +54,16 @@ class Program:
         if done.code != 0:
             raise RuntimeError(f"{self.name} failed on {source}: {done.last_words}")
         return done
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a program took."""
+
+    milliseconds: float
+    """Of processor time a frame."""
+    frames: int
+    still: int
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -103,31 +115,42 @@ def common(options: argparse.Namespace) -> tuple[str, ...]:
     return (*recent, "--threads", str(options.threads))
 
 
-def measure(programs: list[Program], source: Path) -> list[float]:
-    """Milliseconds of processor time a frame of each program, once.
-
-    Raises OSError, StreamVPRError, RuntimeError where there is no second frame.
-    """
+def measure(programs: list[Program], source: Path) -> list[Cost]:
+    """What each program takes, once. Raises OSError, StreamVPRError, RuntimeError."""
     with tempfile.TemporaryDirectory() as folder:
         alone = first_picture(source, Path(folder))
-        found = [milliseconds_a_frame(one.on(source), one.on(alone)) for one in programs]
-    known = [milliseconds for milliseconds in found if milliseconds is not None]
-    if len(known) < len(programs):
-        raise RuntimeError(f"{source} has one frame alone, which does not tell what more cost")
-    shown = ", ".join(f"{ms:.0f}" for ms in known)
+        found = [cost(one, source, alone) for one in programs]
+    shown = ", ".join(f"{one.milliseconds:.0f}" for one in found)
     print(f"{source}: {shown} ms", file=sys.stderr, flush=True)
-    return known
+    return found
 
 
-def render(programs: list[Program], turns: list[list[float]]) -> str:
+def cost(program: Program, source: Path, alone: Path) -> Cost:
+    """What a program takes on a source; `alone` is its first frame."""
+    whole = program.on(source)
+    milliseconds = milliseconds_a_frame(whole, program.on(alone))
+    if milliseconds is None:
+        raise RuntimeError(f"{source} has one frame alone, which does not tell what more cost")
+    still = len(re.findall(rb'"decision":"stationary"', whole.out))
+    return Cost(milliseconds, count_frames(whole.out), still)
+
+
+def render(programs: list[Program], turns: list[list[Cost]]) -> str:
     """Markdown: a line a program."""
-    names = ["program", "CPU ms a frame", "least to most", "the article's to that"]
+    names = ["program", "still", "CPU ms a frame", "least to most", "the article's to that"]
     lines = [render_line(names), render_line(["---"] * len(names))]
     for column, program in enumerate(programs):
-        values = [turn[column] for turn in turns]
-        times = statistics.median(turn[0] / turn[column] for turn in turns)
-        spread = f"{min(values):.0f} to {max(values):.0f}"
-        cells = [program.name, f"{statistics.median(values):.0f}", spread, f"{times:.1f}"]
+        values = [turn[column].milliseconds for turn in turns]
+        ratio = statistics.median(
+            turn[0].milliseconds / turn[column].milliseconds for turn in turns
+        )
+        cells = [
+            program.name,
+            f"{turns[-1][column].still} of {turns[-1][column].frames}",
+            f"{statistics.median(values):.0f}",
+            f"{min(values):.0f} to {max(values):.0f}",
+            f"{ratio:.1f}",
+        ]
         lines.append(render_line(cells))
     return "".join([*lines, "\n"])
 

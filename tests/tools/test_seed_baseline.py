@@ -149,18 +149,22 @@ class TestCost:
         assert lines[0].startswith("Measured on 2")
         assert lines[2] == f"**{folder}**"
         header, _, article, run = lines[4:8]
-        assert header == "| program | CPU ms a frame | least to most | the article's to that |"
-        assert re.fullmatch(r"\| the article's program \| \d+ \| \d+ to \d+ \| 1\.0 \|", article)
-        assert run.startswith("| `run`, tiny | ")
+        columns = "program | still | CPU ms a frame | least to most | the article's to that"
+        assert header == f"| {columns} |"
+        figures = r"0 of 6 \| \d+ \| \d+ to \d+ \| \d+\.\d"
+        assert re.fullmatch(rf"\| the article's program \| {figures} \|", article)
+        assert re.fullmatch(rf"\| `run`, tiny \| {figures} \|", run)
 
     def test_the_median_of_the_ratios_of_the_turns(self) -> None:
-        from seed_cost import Program, render
+        from seed_cost import Cost, Program, render
 
         programs = [Program(name, (), ()) for name in ("a", "b")]
-        table = render(programs, [[100.0, 50.0], [300.0, 100.0], [400.0, 40.0]])
+        turns = [(100.0, 50.0), (300.0, 100.0), (400.0, 40.0)]
+        costs = [[Cost(article, 9, 0), Cost(run, 9, 2)] for article, run in turns]
+        table = render(programs, costs)
         assert table.splitlines()[2:-1] == [
-            "| a | 300 | 100 to 400 | 1.0 |",
-            "| b | 50 | 40 to 100 | 3.0 |",
+            "| a | 0 of 9 | 300 | 100 to 400 | 1.0 |",
+            "| b | 2 of 9 | 50 | 40 to 100 | 3.0 |",
         ]
 
     def test_a_program_that_fails_says_why(
