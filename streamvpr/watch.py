@@ -34,5 +34,8 @@ def watched(watch: Watch, name: str, work: Callable[[], R]) -> R:
 
 
 def part(name: str, work: Callable[[], R]) -> R:
-    """Do a part of a stage's work that whoever watches the stage is to tell from the rest."""
+    """Do a part of a stage's work that whoever watches the stage is to tell from the rest.
+
+    A part has no parts of its own.
+    """
     return _mine.get()(name, work)
