@@ -18,7 +18,7 @@ from cyclopts.config import Dict, Env
 from rich.console import Console
 
 from streamvpr import __version__
-from streamvpr.config import CalibrateOptions, MatchOptions, ModelOptions, RunOptions
+from streamvpr.config import BenchOptions, CalibrateOptions, MatchOptions, ModelOptions, RunOptions
 from streamvpr.credentials import has_secret, redact
 from streamvpr.errors import ConfigError, StoreError, StreamVPRError
 from streamvpr.execution import INTERRUPTED, discard_output, execute, stopped_by_signals
@@ -234,6 +234,29 @@ def doctor(
 
 
 @app.command
+def bench(
+    *sources: SourceArgument,
+    options: Annotated[BenchOptions | None, Parameter(name="*")] = None,
+    as_json: JsonFlag = False,
+) -> int:
+    """Where the time of a frame goes, of SOURCE or of a flight that is made for it."""
+    from streamvpr import bench as workbench
+
+    chosen = options or BenchOptions()
+    before = None if chosen.against is None else workbench.read_report(chosen.against)
+    with workbench.open_bench(list(sources), chosen) as opened:
+        with stopped_by_signals(opened.stop, left="what was measured"):
+            turns = opened.turns()
+        if not turns:
+            return INTERRUPTED
+        report = workbench.make_report(opened, turns)
+    against = None if before is None else workbench.compare(before, report)
+    show = workbench.as_json if as_json else workbench.as_table
+    _print(show(report, against))
+    return 0
+
+
+@app.command
 def demo(
     *,
     output_dir: Annotated[Path, Parameter(help="Where the video and the pictures go.")] = Path(
@@ -268,10 +291,10 @@ def launch(
         Dict(settings, source=str(config), use_commands_as_keys=False),
     )
     # A lone - is no option: it is standard input, under a name that does not look like one.
-    reads_input = bool(tokens) and tokens[0] in ("run", "match", "calibrate", "eval")
+    reads_input = bool(tokens) and tokens[0] in ("run", "match", "calibrate", "eval", "bench")
     plain = [_READ_AS if reads_input and t == STANDARD_INPUT else t for t in tokens]
     command, bound, _ = app.parse_args(plain, exit_on_error=False, print_error=False)
-    if command in (run, calibrate) and not bound.args:
+    if command in (run, calibrate, bench) and not bound.args:
         bound.arguments["sources"] = tuple(sources)
     code = command(*bound.args, **bound.kwargs)
     return code if isinstance(code, int) else 0

@@ -66,12 +66,12 @@ def run_demo(folder: Path, console: Console) -> int:
     return code
 
 
-def flight() -> Iterator[Image]:
+def flight(fps: int = FPS) -> Iterator[Image]:
     """Frames (480, 640, 3) uint8 RGB of a camera that looks straight down and flies a circle."""
     ground = make_ground()
     noise = np.random.default_rng(1)
-    for index in range(round(FLIGHT_SECONDS * FPS)):
-        yield _frame(ground, index / FPS / LAP_SECONDS, noise)
+    for index in range(round(FLIGHT_SECONDS * fps)):
+        yield _frame(ground, index / fps / LAP_SECONDS, noise)
 
 
 def make_ground() -> Image:

@@ -124,14 +124,16 @@ def _signals(session: Session, task: asyncio.Future[None], notifier: Notifier) -
 
 
 @contextlib.contextmanager
-def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+def stopped_by_signals(stop: Callable[[], None], *, left: str = "what was read") -> Iterator[None]:
     """The first SIGINT or SIGTERM calls `stop`, the next acts as if nobody looked out for it.
+
+    `left` is what is gone on with then, as the user is told.
 
     For work on the main thread; `execute` is for what runs in an event loop.
     """
 
     def on_signal(number: int, _: FrameType | None) -> None:
-        logger.info("%s: going on with what was read", signal.Signals(number).name)
+        logger.info("%s: going on with %s", signal.Signals(number).name, left)
         restore()
         stop()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from streamvpr.frames import Candidate, Decision, Described, Verdict, Verification
 from streamvpr.geometry import LEAST_AGREEING, LEAST_MATCHES, Glimpse
+from streamvpr.watch import part
 
 if TYPE_CHECKING:
     from streamvpr.frames import Place
@@ -154,15 +155,18 @@ class Judge:
 
     def _glimpse(self, query: Described, place: Place) -> Glimpse:
         assert self._verifier is not None
-        if query.features is None or place.features is None:
+        verifier, here, there = self._verifier, query.features, place.features
+        if here is None or there is None:
             return Glimpse(0, 0)
-        return self._verifier.glance(query.features, place.features)
+        return part("verify", lambda: verifier.glance(here, there))
 
     def _verify(self, query: Described, place: Place) -> Verification:
         assert self._verifier is not None
-        if query.features is None or place.features is None:
+        verifier, here, there = self._verifier, query.features, place.features
+        if here is None or there is None:
             return Verification(matches=0, inliers=0, needed=self.needed)
-        return replace(self._verifier.verify(query.features, place.features), needed=self.needed)
+        found = part("verify", lambda: verifier.verify(here, there))
+        return replace(found, needed=self.needed)
 
 
 def certainty(decision: Decision) -> tuple[bool, float]:

@@ -57,6 +57,8 @@ class FrameReader:
         self.source = source
         self.decoded = 0
         self.picked = 0
+        self.most: int | None = None
+        """Frames after which it ends as if the source did; None for all."""
         self._sampler = FrameRateSampler(source.default_fps if fps is None else fps)
         self._frames: Generator[Frame] = self._read()
 
@@ -81,6 +83,8 @@ class FrameReader:
             if self._sampler.wants(frame.time):
                 self.picked += 1
                 yield frame
+            if self.picked == self.most:
+                return
 
 
 class KeyframeMaker:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from streamvpr.frames import Features
     from streamvpr.sinks.closures import ClosureChooser
     from streamvpr.stream import Stream
+    from streamvpr.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +95,11 @@ class Pipeline:
         self._stopping = True
         for stream in self.streams:
             stream.reader.source.stop()
+
+    def watch(self, watch: Watch) -> None:
+        """Let every call of every stage be done by `watch`. Before `run`."""
+        for stage in self._stages():
+            stage.watch = watch
 
     @property
     def busy(self) -> dict[str, float]:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from streamvpr.sampler import Exclusion
     from streamvpr.sinks import Sink
     from streamvpr.sources import Source
+    from streamvpr.watch import Watch
 
 # Every cosine similarity reaches it.
 NO_THRESHOLD = -1.0
@@ -73,6 +74,11 @@ class Session:
     def streams(self) -> list[Stream]:
         """All streams, in the order in which they are read."""
         return [stream for pipeline in self._pipelines for stream in pipeline.streams]
+
+    def watch(self, watch: Watch) -> None:
+        """Let every call of every stage be done by `watch`. Before `run`."""
+        for pipeline in self._pipelines:
+            pipeline.watch(watch)
 
     def stop(self) -> None:
         """Read no more; what was read is finished and emitted."""
@@ -115,17 +121,19 @@ class Session:
         )
 
 
-def open_online(sources: list[str], options: RunOptions, sinks: Iterable[Sink]) -> Session:
+def open_online(
+    sources: list[str], options: RunOptions, sinks: Iterable[Sink], *, kit: Kit | None = None
+) -> Session:
     """Each frame of each source against the past of its own stream.
 
-    Raises ConfigError, ModelError, StoreError, and SourceOpenError where no source at all can be
-    opened.
+    `kit` is one of the same options, where several runs share it: its model is opened once. Raises
+    ConfigError, ModelError, StoreError, and SourceOpenError where no source at all can be opened.
     """
-    opened = _open_sources(sources, options)
+    opened = open_sources(sources, options)
     try:
         for source in opened:
             require_clock(options, source=source.path, has_clock=source.has_clock)
-        kit = _Kit(options)
+        kit = kit or Kit(options)
         exclusion = options.exclusion()
         previews = options.output_dir is not None
         recognizers = [kit.recognizer(exclusion) for _ in opened]
@@ -161,7 +169,7 @@ def open_offline(
         for name, source in named:
             opened.append(open_source(source, name=name, options=options.source_options()))
             _refuse_live(opened[-1])
-        kit = _Kit(options)
+        kit = Kit(options)
         recognizer = kit.recognizer(None)
         previews = options.output_dir is not None
         remember = _remember(recognizer, options)
@@ -175,10 +183,11 @@ def open_offline(
     return Session(pipelines, [recognizer.database], output, counter)
 
 
-class _Kit:
-    """The parts of a run, made from its options."""
+class Kit:
+    """The parts of a run, made from its options; of one run after the other."""
 
     def __init__(self, options: RecognitionOptions) -> None:
+        """Open what they have in common, the model above all. Raises ConfigError, ModelError."""
         require_sequence(options)
         self._options = options
         self._camera = open_camera(options)
@@ -201,7 +210,13 @@ class _Kit:
             options.feature_kind(), device=self._embedder.device, threads=options.threads
         )
 
+    @property
+    def embedder(self) -> Embedder:
+        """The model on its device."""
+        return self._embedder
+
     def recognizer(self, exclusion: Exclusion | None) -> Recognizer:
+        """What decides on the frames of a new stream; `exclusion` None: of a fixed database."""
         options = self._options
         verifier = Verifier(
             least_matches=options.min_inliers,
@@ -243,6 +258,7 @@ class _Kit:
         previews: bool,
         overflow: Overflow | None = None,
     ) -> Stream:
+        """A source on its way to what decides on its frames."""
         size = self._embedder.card.input
         options = self._options
         forms = KeyframeForms(
@@ -264,6 +280,7 @@ class _Kit:
     def pipeline(
         self, streams: list[Stream], sink: ClosureChooser, *, health_every: float | None = None
     ) -> Pipeline:
+        """Streams through the model to where decisions go."""
         return Pipeline(
             streams,
             embedder=self._embedder,
@@ -319,7 +336,8 @@ def _sim_threshold(options: RecognitionOptions, card: ModelCard) -> float:
     return threshold.without_geometry
 
 
-def _open_sources(sources: list[str], options: RunOptions) -> list[Source]:
+def open_sources(sources: list[str], options: RunOptions) -> list[Source]:
+    """What `open_online` reads. Raises ConfigError, and SourceError where none can be opened."""
     if not sources:
         raise ConfigError("no source given; name a video file or a folder of images")
     named = name_sources(sources)

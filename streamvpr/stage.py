@@ -6,10 +6,15 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from streamvpr.watch import unwatched, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from streamvpr.watch import Watch
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -21,6 +26,7 @@ class Stage:
 
     name: str
     busy: float = 0.0
+    watch: Watch = unwatched
     _executor: ThreadPoolExecutor = field(init=False)
     _since: float | None = None
 
@@ -33,7 +39,7 @@ class Stage:
         def timed() -> R:
             began = self._since = time.monotonic()
             try:
-                return work(*args, **kwargs)
+                return watched(self.watch, self.name, partial(work, *args, **kwargs))
             finally:
                 self._since = None
                 self.busy += time.monotonic() - began

@@ -37,9 +37,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import importlib.metadata
-import os
-import platform
 import re
 import sys
 import tempfile
@@ -63,12 +60,12 @@ from courses import (
 
 from streamvpr.embedding import find_model
 from streamvpr.errors import StreamVPRError
+from streamvpr.machine import this_machine
 
 HERE = Path(__file__).resolve().parent
 BEGIN, END = "<!-- ablation -->", "<!-- end of ablation -->"
 REFUSED = 2
 FIGURES = "R@1 / AP / R100 / precision / recall / CPU ms"
-LIBRARIES = ("numpy", "opencv-python-headless", "onnxruntime", "av")
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -222,7 +219,7 @@ def keep_records(out: bytes, folder: Path, model: Path, row: Row, course: Course
 
 def render(tables: list[Table], rows: list[Row], courses: list[Course]) -> str:
     """Markdown: what it was measured on, and a table a model with its notes."""
-    parts = [f"Measured on {datetime.date.today()}, {machine()}. Each cell: {FIGURES}.\n"]
+    parts = [f"Measured on {datetime.date.today()}, {this_machine()}. Each cell: {FIGURES}.\n"]
     for table in tables:
         parts.append(f"**{table.model.stem}**\n")
         parts.append(render_table(table, rows, courses))
@@ -268,32 +265,6 @@ def what_is_added(row: Row) -> str:
 def own_options(row: Row) -> list[tuple[str, list[str]]]:
     """Options of a row that are for one kind of sequence only."""
     return [(kind, own) for kind, own in (("run", row.run), ("match", row.match)) if own]
-
-
-def machine() -> str:
-    """Processor and libraries, on which times and last digits depend."""
-    found = {name: version(name) for name in LIBRARIES}
-    versions = ", ".join(f"{name} {number}" for name, number in found.items() if number)
-    cores = len(os.sched_getaffinity(0))
-    return f"{cores} cores of {processor()}, Python {platform.python_version()}, {versions}"
-
-
-def processor() -> str:
-    """Its name, as Linux says it, else its architecture."""
-    try:
-        described = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        described = ""
-    named = re.search(r"^model name\s*: (.+)$", described, re.MULTILINE)
-    return named[1].strip() if named else platform.machine()
-
-
-def version(name: str) -> str | None:
-    """Of an installed package."""
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,18 +30,26 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
-import msgspec
 import numpy as np
+from article import (
+    Judge,
+    View,
+    add_options,
+    add_past,
+    judge_of,
+    print_end,
+    print_record,
+    read_gray,
+    run,
+)
 from PIL import Image
 
 from streamvpr.embedding import open_embedder
 from streamvpr.errors import StreamVPRError
-from streamvpr.records import Query
 from streamvpr.sources import ImageFolderSource
 
 if TYPE_CHECKING:
@@ -51,17 +59,8 @@ if TYPE_CHECKING:
 
     from streamvpr.embedding import Embedder
 
-# A homography has eight unknowns, and a pair of points gives two equations.
-LEAST_PAIRS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A picture of a folder, described."""
-
-    path: str
-    descriptor: NDArray[np.float32]
-    """(D,) of length 1."""
+# Of two folders every picture may match every other.
+ANY_GAP = -sys.maxsize
 
 
 class Describer:
@@ -82,46 +81,6 @@ class Describer:
         return np.asarray(projected / np.linalg.norm(projected), np.float32)
 
 
-class Checker:
-    """ORB on two pictures, and the homography that explains most of their matches."""
-
-    def __init__(self, features: int, ratio: float, reproj_thresh: float) -> None:
-        """`ratio`: Lowe's, of the best to the second-best distance; `reproj_thresh` in pixels."""
-        self._orb = cv2.ORB.create(nfeatures=features)
-        self._matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
-        self._ratio = ratio
-        self._reproj_thresh = reproj_thresh
-
-    def check(self, query: str, match: str) -> tuple[int, int]:
-        """How many features of two image files match, and how many of those are inliers."""
-        query_points, query_bits = self._features(query)
-        match_points, match_bits = self._features(match)
-        if len(query_points) < 1 or len(match_points) < 2:
-            return 0, 0
-        pairs = [
-            (best.queryIdx, best.trainIdx)
-            for best, second in self._matcher.knnMatch(query_bits, match_bits, k=2)
-            if best.distance < self._ratio * second.distance
-        ]
-        if len(pairs) < LEAST_PAIRS:
-            return len(pairs), 0
-        rows, columns = zip(*pairs, strict=True)
-        _, inliers = cv2.findHomography(
-            query_points[[*rows]], match_points[[*columns]], cv2.RANSAC, self._reproj_thresh
-        )
-        return len(pairs), 0 if inliers is None else int(inliers.sum())
-
-    def _features(self, path: str) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        gray = cv2.imread(path, cv2.IMREAD_GRAYSCALE)
-        if gray is None:
-            raise OSError(f"cannot read {path} again")
-        points, bits = self._orb.detectAndCompute(gray, None)
-        if not points:
-            return np.empty((0, 2), np.float32), np.empty((0, 32), np.uint8)
-        places = np.asarray(cv2.KeyPoint.convert(points), np.float32)
-        return places, np.asarray(bits, np.uint8)
-
-
 def cut_out(rgb: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
     """The middle (height, width, 3) of a picture scaled until it just covers that."""
     picture = Image.fromarray(rgb)
@@ -137,45 +96,7 @@ def views(source: ImageFolderSource, describer: Describer) -> Iterator[View]:
     for frame in source.frames():
         picture = frame.picture
         rgb = picture.rgb(picture.width, picture.height)
-        yield View(frame.path, describer.describe(rgb))
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """What is decided of a query and the pictures that it may match."""
-
-    checker: Checker | None
-    """None where similarity decides alone."""
-    sim_threshold: float
-    min_inliers: int
-    min_loop_gap: int
-
-    def judge(self, index: int, view: View, known: list[View]) -> Query:
-        """The record of a picture against those that it may match, in order from the first."""
-        if not known:
-            return Query(query_idx=index, decision="empty_database")
-        cosines = np.stack([one.descriptor for one in known]) @ view.descriptor
-        best = int(cosines.argmax())
-        score = round(float(cosines[best]), 6)
-        if score < self.sim_threshold:
-            return Query(query_idx=index, match_idx=best, score=score, decision="below_threshold")
-        if index - best < self.min_loop_gap:
-            return Query(query_idx=index, decision="empty_database")
-        if self.checker is None:
-            return Query(query_idx=index, match_idx=best, score=score, decision="accepted")
-        matches, inliers = self.checker.check(view.path, known[best].path)
-        return Query(
-            query_idx=index,
-            match_idx=best,
-            score=score,
-            inliers=inliers,
-            decision=self._verdict(matches, inliers),
-        )
-
-    def _verdict(self, matches: int, inliers: int) -> str:
-        if inliers >= self.min_inliers:
-            return "accepted"
-        return "too_few_matches" if matches < LEAST_PAIRS else "too_few_inliers"
+        yield View(describer.describe(rgb), partial(read_gray, frame.path))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -184,18 +105,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         embedder = open_embedder(options.model, device="cpu", threads=options.threads)
         describer = Describer(embedder, options.dimension, options.seed)
-        checker = Checker(options.features, options.ratio, options.reproj_thresh)
-        judge = Judge(
-            checker if options.verify_geom else None,
-            options.sim_threshold,
-            options.min_inliers,
-            options.min_loop_gap if options.mode == "run" else -sys.maxsize,
-        )
         folders = [ImageFolderSource(folder, name=folder.name) for folder in folders_of(options)]
         if options.mode == "run":
-            run(folders[0], describer, judge, options.exclude_recent)
+            judge = judge_of(options, options.min_loop_gap)
+            run(folders[0].name, views(folders[0], describer), judge, options.exclude_recent)
         else:
-            match(folders[0], folders[1], describer, judge)
+            match(folders[0], folders[1], describer, judge_of(options, ANY_GAP))
     except StreamVPRError as error:
         print(f"article_baseline: error: {error}", file=sys.stderr)
         return error.exit_code
@@ -205,37 +120,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def run(images: ImageFolderSource, describer: Describer, judge: Judge, exclude_recent: int) -> None:
-    """Each picture against those before it, without the newest `exclude_recent`."""
-    past: list[View] = []
-    for index, view in enumerate(views(images, describer)):
-        print_record(judge.judge(index, view, past[: max(0, index - exclude_recent)]), images)
-        past.append(view)
-    print_end(images, len(past))
-
-
 def match(
     database: ImageFolderSource, queries: ImageFolderSource, describer: Describer, judge: Judge
 ) -> None:
     """Each picture of one folder against all of another."""
     known = list(views(database, describer))
-    print_end(database, len(known))
+    print_end(database.name, len(known))
     count = 0
     for count, view in enumerate(views(queries, describer), 1):
-        print_record(judge.judge(count - 1, view, known), queries)
-    print_end(queries, count)
-
-
-def print_record(record: Query, images: ImageFolderSource) -> None:
-    """A line of JSON."""
-    named = msgspec.structs.replace(record, stream=images.name)
-    print(msgspec.json.encode(named).decode(), flush=True)
-
-
-def print_end(images: ImageFolderSource, frames: int) -> None:
-    """How many pictures of a folder were processed, as streamvpr says it with `--records all`."""
-    record = {"type": "stream", "stream": images.name, "state": "ended", "frames": frames}
-    print(msgspec.json.encode(record).decode(), flush=True)
+        print_record(judge.judge(count - 1, view, known), queries.name)
+    print_end(queries.name, count)
 
 
 def folders_of(options: argparse.Namespace) -> list[Path]:
@@ -251,8 +145,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     modes = parser.add_subparsers(dest="mode", required=True, metavar="run|match")
     online = modes.add_parser("run", help="each picture against those before it")
     online.add_argument("images", type=folder, metavar="IMAGES")
-    online.add_argument("--exclude-recent", type=int, default=30, metavar="N")
-    online.add_argument("--min-loop-gap", type=int, default=0, metavar="N")
+    add_past(online)
     offline = modes.add_parser("match", help="each picture of QUERY against all of DATABASE")
     offline.add_argument("database", type=folder, metavar="DATABASE")
     offline.add_argument("query", type=folder, metavar="QUERY")
@@ -265,14 +158,7 @@ def add_common(mode: argparse.ArgumentParser) -> None:
     """What both ways take."""
     mode.add_argument("--model", help="a model of streamvpr, by name or path")
     mode.add_argument("--threads", type=int, default=0, help="of the model, 0 for all cores")
-    mode.add_argument("--dimension", type=int, default=512, help="of the projection")
-    mode.add_argument("--seed", type=int, default=0, help="of the projection")
-    mode.add_argument("--sim-threshold", type=float, default=0.75, metavar="COSINE")
-    mode.add_argument("--verify-geom", action=argparse.BooleanOptionalAction, default=True)
-    mode.add_argument("--features", type=int, default=2000, help="of ORB, a picture")
-    mode.add_argument("--ratio", type=float, default=0.8, help="Lowe's")
-    mode.add_argument("--reproj-thresh", type=float, default=3.0, metavar="PIXELS")
-    mode.add_argument("--min-inliers", type=int, default=20, metavar="N")
+    add_options(mode)
 
 
 def folder(text: str) -> Path:

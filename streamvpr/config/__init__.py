@@ -7,6 +7,7 @@ The annotations of these modules are objects and no strings (nothing is imported
 cyclopts reads those that a class inherits in the module of that class.
 """
 
+from streamvpr.config.benching import BenchOptions
 from streamvpr.config.calibrating import CalibrateOptions
 from streamvpr.config.describing import DescribingOptions, Device, ModelOptions
 from streamvpr.config.recognising import Emit, RecognitionOptions, Records, require_sequence
@@ -21,6 +22,7 @@ from streamvpr.config.running import (
 __all__ = [
     "DEFAULT_EXCLUDE_RECENT",
     "HEALTH_SECONDS",
+    "BenchOptions",
     "CalibrateOptions",
     "DescribingOptions",
     "Device",

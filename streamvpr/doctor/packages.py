@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import platform
-from typing import TYPE_CHECKING
 
 from streamvpr import __version__
 from streamvpr.doctor.checks import Check, Finding, attempt
@@ -14,10 +12,8 @@ from streamvpr.embedding.devices import SWITCH, UNINSTALL
 from streamvpr.embedding.gpu import has_driver
 from streamvpr.errors import ConfigError
 from streamvpr.export import NEEDED
+from streamvpr.machine import installed
 from streamvpr.sources.hardware import ffmpeg_libraries
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 # All of these bring the one module cv2.
 OPENCV = tuple(
@@ -67,17 +63,6 @@ def _packages() -> Check:
     detail = ", ".join(f"{name} {version}" for name, version in versions.items())
     detail = detail.replace(f"av {versions.get('av')}", f"av {versions.get('av')} ({shown})", 1)
     return Check("packages", True, detail, values=versions | libraries)
-
-
-def installed(names: Iterable[str]) -> dict[str, str]:
-    """Versions of those packages that are installed, by name."""
-    found = {}
-    for name in names:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _runtime() -> Finding:

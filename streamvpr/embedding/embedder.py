@@ -10,7 +10,7 @@ from streamvpr.embedding.runtime import first_line
 from streamvpr.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -47,6 +47,14 @@ class Embedder:
                 f"of {images[0].shape} {images[0].dtype}: {first_line(error)}"
             ) from error
         return self._descriptors(found, len(images))
+
+    def bare(self, images: Sequence[Image]) -> Callable[[], object]:
+        """A call of the runtime alone on N pictures that lie ready for it: the floor of `embed`.
+
+        For measuring, while nothing else runs here. Images as for `embed`; raises ModelError for
+        those of another shape.
+        """
+        return self._runner.bare(images)
 
     def _descriptors(self, found: NDArray[Any], count: int) -> NDArray[np.float32]:
         if not isinstance(found, np.ndarray) or found.dtype.kind != "f":

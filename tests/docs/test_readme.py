@@ -12,7 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from streamvpr.config import CalibrateOptions, DescribingOptions, MatchOptions, RunOptions
+from streamvpr.bench import Report
+from streamvpr.config import (
+    BenchOptions,
+    CalibrateOptions,
+    DescribingOptions,
+    MatchOptions,
+    RunOptions,
+)
 from streamvpr.export import ExportOptions
 from streamvpr.frames import StreamState, Verdict
 from streamvpr.networks import NETWORKS
@@ -27,14 +34,14 @@ def documented_options() -> set[str]:
     return {option for row in rows for option in re.findall(r"--[a-z-]+", row)}
 
 
-@pytest.mark.parametrize("options", [RunOptions, MatchOptions])
+@pytest.mark.parametrize("options", [RunOptions, MatchOptions, BenchOptions])
 def test_every_option_stands_in_a_table(options: type) -> None:
     names = {"--" + field.name.replace("_", "-") for field in dataclasses.fields(options)}
     assert names <= documented_options()
 
 
 def test_no_table_has_an_option_that_is_gone() -> None:
-    fields = {*dataclasses.fields(RunOptions), *dataclasses.fields(MatchOptions)}
+    fields = {*dataclasses.fields(BenchOptions), *dataclasses.fields(MatchOptions)}
     known = {"--" + field.name.replace("_", "-") for field in fields}
     assert documented_options() <= known | {"--config", "--log-level", "--quiet"}
 
@@ -79,6 +86,11 @@ def test_every_field_of_a_closure_is_explained() -> None:
 def test_every_field_of_the_records_of_streams_is_explained(record: type) -> None:
     live = (ROOT / "docs/live.md").read_text(encoding="utf-8")
     assert set(record.__struct_fields__) <= set(re.findall(r"`([a-z_0-9]+)`", live))
+
+
+def test_every_field_of_a_benchmark_is_explained() -> None:
+    page = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
+    assert set(Report.__struct_fields__) <= set(re.findall(r"`([a-z_]+)`", page))
 
 
 def test_every_state_of_a_stream_is_explained() -> None:

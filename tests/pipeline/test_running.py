@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import streamvpr
+from streamvpr.config import RunOptions
 from streamvpr.embedding import Embedder
 from streamvpr.errors import (
     ConfigError,
@@ -21,7 +22,7 @@ from streamvpr.errors import (
     StoreError,
 )
 from streamvpr.keyframes import FrameReader
-from streamvpr.session import open_offline
+from streamvpr.session import Kit, open_offline, open_online
 from streamvpr.sources import VideoSource
 
 if TYPE_CHECKING:
@@ -103,6 +104,54 @@ class TestTheSameBytes:
             ("b", "ended", 20),
             ("a", "ended", 60),
         ]
+
+
+class TestWatching:
+    def test_every_call_of_every_stage_is_seen_and_changes_nothing(
+        self, open_session: Make, collector: Make, finish: Make, decide: Make, flight: Any
+    ) -> None:
+        seen: dict[str, list[object]] = {}
+
+        def watch(name: str, work: Callable[[], Any]) -> Any:
+            found = work()
+            seen.setdefault(name, []).append(found)
+            return found
+
+        sink = collector()
+        session = open_session(flight.path, sinks=[sink])
+        session.watch(watch)
+        finish(session)
+        assert sink.closures == decide(flight.path).closures
+        assert set(seen) == {
+            *("decode-flight", "prepare", "embed", "features", "recognize", "verify", "emit")
+        }
+        assert len(seen["prepare"]) == len(seen["recognize"]) == flight.frames
+        for batched in ("embed", "features"):
+            assert sum(len(rows) for rows in seen[batched]) == flight.frames  # type: ignore[arg-type]
+
+    def test_a_source_may_end_before_its_last_frame(
+        self, open_session: Make, collector: Make, finish: Make, flight: Any
+    ) -> None:
+        sink = collector()
+        session = open_session(flight.path, sinks=[sink], fps=5.0)
+        (stream,) = session.streams
+        stream.reader.most = 7
+        finish(session)
+        assert sink.indices == list(range(7))
+        # Each second one of 10 a second, and none after the last.
+        assert stream.reader.decoded == 13
+        assert sink.events[-1].state == "ended"
+
+    def test_sessions_that_follow_each_other_share_a_model_and_no_past(
+        self, collector: Make, finish: Make, tiny_model: Path, flight: Any
+    ) -> None:
+        options = RunOptions(model=str(tiny_model), fps=0.0, threads=1, top_k=2)
+        kit, found = Kit(options), []
+        for _ in range(2):
+            sink = collector()
+            finish(open_online([str(flight.path)], options, [sink], kit=kit))
+            found.append(sink.closures)
+        assert found[0] == found[1] != []
 
 
 class TestSeveralStreams:

@@ -146,3 +146,22 @@ def test_half_precision_in_bound_buffers(make_model: Make) -> None:
     assert found.dtype == np.float16
     wanted = PlainRunner(session, "pixels", "descriptor", form).run(pictures(3))
     np.testing.assert_array_equal(found, wanted)
+
+
+def test_the_bare_session_runs_on_what_lies_ready(session: Any, plain: PlainRunner) -> None:
+    watched = Watched(session)
+    images = pictures(3)
+    call = PlainRunner(watched, "pixels", "descriptor", FORM).bare(images)
+    assert watched.batches == []
+    (found,) = call()  # type: ignore[misc]
+    np.testing.assert_array_equal(found, plain.run(images))
+    assert watched.batches == [3]
+
+
+@pytest.mark.parametrize(("count", "runs"), [(1, 1), (4, 1), (9, 3)])
+def test_the_bare_session_on_bound_buffers(session: Any, count: int, runs: int) -> None:
+    watched = Watched(session)
+    call = bound(watched, 1, 2, 4).bare(pictures(count))
+    before = watched.bound
+    call()
+    assert watched.bound - before == runs
