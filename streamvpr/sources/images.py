@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import cv2
@@ -40,19 +41,29 @@ class ImagePicture:
 
     def rgb(self, width: int, height: int) -> Image:
         """The whole picture stretched to (height, width, 3), uint8 RGB."""
-        return _as_image(cv2.cvtColor(self._resized(width, height), cv2.COLOR_BGR2RGB))
+        return _as_image(cv2.cvtColor(_stretched(self._bgr, width, height), cv2.COLOR_BGR2RGB))
 
     def gray(self, width: int, height: int) -> Image:
         """The luma of the whole picture stretched to (height, width), uint8."""
-        return _as_image(cv2.cvtColor(self._resized(width, height), cv2.COLOR_BGR2GRAY))
+        return _stretched(self._luma, width, height)
 
-    def _resized(self, width: int, height: int) -> Image:
-        if (width, height) == (self.width, self.height):
-            return self._bgr
-        # Averaging over the area does not alias; it only makes sense when shrinking.
-        shrinks = width <= self.width and height <= self.height
-        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        return _as_image(cv2.resize(self._bgr, (width, height), interpolation=method))
+    @cached_property
+    def _luma(self) -> Image:
+        return _as_image(cv2.cvtColor(self._bgr, cv2.COLOR_BGR2GRAY))
+
+
+def _stretched(picture: Image, width: int, height: int) -> Image:
+    """The picture in that size, without aliasing."""
+    # Halving is many times as fast as other sizes, and where halves are left no worse.
+    while picture.shape[1] >= 4 * width and picture.shape[0] >= 4 * height:
+        half = picture.shape[1] // 2, picture.shape[0] // 2
+        picture = _as_image(cv2.resize(picture, half, interpolation=cv2.INTER_AREA))
+    if picture.shape[:2] == (height, width):
+        return picture
+    # Averaging over the area does not alias; it only makes sense when shrinking.
+    shrinks = width <= picture.shape[1] and height <= picture.shape[0]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return _as_image(cv2.resize(picture, (width, height), interpolation=method))
 
 
 class ImageFolderSource:
