@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import cv2
@@ -45,11 +44,7 @@ class ImagePicture:
 
     def gray(self, width: int, height: int) -> Image:
         """The luma of the whole picture stretched to (height, width), uint8."""
-        return _stretched(self._luma, width, height)
-
-    @cached_property
-    def _luma(self) -> Image:
-        return _as_image(cv2.cvtColor(self._bgr, cv2.COLOR_BGR2GRAY))
+        return _as_image(cv2.cvtColor(_stretched(self._bgr, width, height), cv2.COLOR_BGR2GRAY))
 
 
 def _stretched(picture: Image, width: int, height: int) -> Image:
