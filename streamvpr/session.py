@@ -7,8 +7,6 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from threadpoolctl import threadpool_limits
-
 from streamvpr.calibrated import of_camera, open_camera
 from streamvpr.config import (
     HEALTH_SECONDS,
@@ -26,6 +24,7 @@ from streamvpr.geometry.chance import ChanceInliers
 from streamvpr.judge import Judge
 from streamvpr.keyframes import FrameReader, KeyframeForms, KeyframeMaker
 from streamvpr.pipeline import Pipeline
+from streamvpr.products import products_on_one_thread
 from streamvpr.recognition import Recognizer, SearchOptions
 from streamvpr.sampler import StillnessGate
 from streamvpr.sinks import ClosureChooser, Fanout, FolderSink
@@ -90,9 +89,7 @@ class Session:
         """Run to the end, and close the sinks whatever happens. Raises StreamVPRError."""
         self._began = time.perf_counter()
         try:
-            # Each stage has its thread: those that NumPy's library would add spin while they wait,
-            # and took more than half of the processor time where SIFT features are compared.
-            with threadpool_limits(1, user_api="blas"):
+            async with products_on_one_thread():
                 for pipeline in self._pipelines:
                     if not self._stopping:
                         await pipeline.run()
