@@ -1,0 +1,68 @@
+"""What must not become dear again: ratios of processor time within one run, with wide margins."""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+from typing import TYPE_CHECKING
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from streamvpr.features import OrbExtractor
+from streamvpr.geometry import Verifier, glance
+
+from .textures import about_the_middle, half, texture, warped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from streamvpr.frames import Features
+
+TURNS = 7
+
+
+def cpu_ratio(one: Callable[[], object], other: Callable[[], object]) -> float:
+    """Median, over turns that both take, of how many times the other's time the one's is."""
+    one()
+    other()
+    return median(_seconds(one) / _seconds(other) for _ in range(TURNS))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.thread_time()
+    for _ in range(3):
+        work()
+    return time.thread_time() - began
+
+
+def features(seed: int, *, moved: bool = False) -> Features:
+    picture = texture(seed)
+    if moved:
+        picture = warped(picture, about_the_middle(10, 0.9))
+    return OrbExtractor().extract(half(picture), picture.shape[1])
+
+
+def test_a_first_look_costs_a_part_of_comparing_all_features() -> None:
+    """A fifth where this was written."""
+    query, match, verifier = features(0), features(0, moved=True), Verifier()
+    assert len(query.points) > 900
+    assert cpu_ratio(lambda: glance(query, match), lambda: verifier.verify(query, match)) < 0.6
+
+
+def test_a_wrong_pair_is_rejected_for_less_than_finding_its_features() -> None:
+    """A seventh where this was written."""
+    query, match = features(1), features(51)
+    gray = half(texture(1))
+    extractor = OrbExtractor()
+    assert cpu_ratio(lambda: glance(query, match), lambda: extractor.extract(gray, 960)) < 0.5
+
+
+def test_comparing_bits_costs_less_than_a_product_of_as_many_numbers() -> None:
+    """A third where this was written."""
+    query, match = features(2), features(52)
+    verifier = Verifier(least_matches=10_000)
+    numbers = np.ones((1000, 256), np.float32)
+    with threadpool_limits(1, user_api="blas"):
+        ratio = cpu_ratio(lambda: verifier.verify(query, match), lambda: numbers @ numbers.T)
+    assert ratio < 1.5
