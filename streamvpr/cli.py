@@ -16,6 +16,7 @@ import setproctitle
 from cyclopts import App, Parameter
 from cyclopts.config import Dict, Env
 from rich.console import Console
+from threadpoolctl import threadpool_limits
 
 from streamvpr import __version__
 from streamvpr.config import BenchOptions, CalibrateOptions, MatchOptions, ModelOptions, RunOptions
@@ -310,7 +311,10 @@ def run_command(arguments: list[str]) -> int:
     """Run a command line and say on stderr, in one line, what was wrong; the exit code."""
     app.meta.config = (Env("STREAMVPR_", command=False),)
     try:
-        code = app.meta(arguments, exit_on_error=False, print_error=False)
+        # Each stage of the pipeline has its thread. Those that NumPy's library would add spin while
+        # they wait: they took more than half of the processor time where SIFT features are compared.
+        with threadpool_limits(1, user_api="blas"):
+            code = app.meta(arguments, exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:
         return _report(ConfigError(str(error)))
     except StreamVPRError as error:

@@ -24,7 +24,6 @@ from streamvpr.geometry.chance import ChanceInliers
 from streamvpr.judge import Judge
 from streamvpr.keyframes import FrameReader, KeyframeForms, KeyframeMaker
 from streamvpr.pipeline import Pipeline
-from streamvpr.products import products_on_one_thread
 from streamvpr.recognition import Recognizer, SearchOptions
 from streamvpr.sampler import StillnessGate
 from streamvpr.sinks import ClosureChooser, Fanout, FolderSink
@@ -89,10 +88,9 @@ class Session:
         """Run to the end, and close the sinks whatever happens. Raises StreamVPRError."""
         self._began = time.perf_counter()
         try:
-            async with products_on_one_thread():
-                for pipeline in self._pipelines:
-                    if not self._stopping:
-                        await pipeline.run()
+            for pipeline in self._pipelines:
+                if not self._stopping:
+                    await pipeline.run()
         finally:
             await asyncio.to_thread(self._sink.close)
 

@@ -72,7 +72,7 @@ def test_there_is_something_to_look_at() -> None:
         ),
         ("onnxruntime", {"embedding/runtime.py", "export/halving.py", "export/quantising.py"}),
         ("faiss", {"hamming.py"}),
-        ("threadpoolctl", {"products.py"}),
+        ("threadpoolctl", {"cli.py"}),
         ("yaml", {"geometry/camera_file.py"}),
         ("matplotlib", {"sinks/plot.py", "export/pictures.py"}),
         ("torch", {module for module in MODULES if module.startswith("export/")}),
