@@ -312,7 +312,7 @@ def run_command(arguments: list[str]) -> int:
     app.meta.config = (Env("STREAMVPR_", command=False),)
     try:
         # Each stage of the pipeline has its thread. Those that NumPy's library would add spin while
-        # they wait: they took more than half of the processor time where SIFT features are compared.
+        # they wait: more than half of the processor time where SIFT features are compared.
         with threadpool_limits(1, user_api="blas"):
             code = app.meta(arguments, exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:
