@@ -100,17 +100,18 @@ class Judge:
     def assess(self, query: Described, look: Look, *, closely: bool = True) -> Decision:
         """What would be decided if this were the only candidate.
 
-        All features are compared of one that promises something; where not `closely`, and of the
-        others, it stays with what was seen at first sight.
+        All features are compared of one that promises something. Where not `closely`, and of the
+        others, it stays with what was seen at first sight, which is never enough for a match.
         """
         verification, verdict = None, self._without_geometry(look.candidate)
-        if look.glimpse is not None:
-            if closely and self._is_enough(look.glimpse):
-                verification = self._verify(query, look.candidate.place)
-            else:
-                seen = look.glimpse
-                verification = Verification(seen.matches, seen.agreeing, needed=self.needed)
+        if look.glimpse is not None and closely and self._is_enough(look.glimpse):
+            verification = self._verify(query, look.candidate.place)
             verdict = self._by_geometry(verification)
+        elif look.glimpse is not None:
+            seen = look.glimpse
+            verification = Verification(seen.matches, seen.agreeing, needed=self.needed)
+            few = self._has_few_matches(verification)
+            verdict = Verdict.TOO_FEW_MATCHES if few else Verdict.TOO_FEW_INLIERS
         confidence = self.confidence(look.candidate.prominence, verification)
         return Decision(query.keyframe, verdict, look.candidate, verification, confidence)
 
@@ -147,12 +148,16 @@ class Judge:
         return glimpse.agreeing >= max(LEAST_AGREEING, SHARE_AT_A_GLANCE * self.needed)
 
     def _by_geometry(self, found: Verification) -> Verdict:
-        if found.matches < max(LEAST_MATCHES, found.needed):
+        if self._has_few_matches(found):
             return Verdict.TOO_FEW_MATCHES
         together = found.overlap is None or found.overlap >= self.min_overlap
         if found.inliers >= found.needed and together:
             return Verdict.ACCEPTED
         return Verdict.TOO_FEW_INLIERS
+
+    @staticmethod
+    def _has_few_matches(found: Verification) -> bool:
+        return found.matches < max(LEAST_MATCHES, found.needed)
 
     def _glimpse(self, query: Described, place: Place) -> Glimpse:
         assert self._verifier is not None

@@ -291,6 +291,18 @@ class TestWhatGeometryNeeds:
         assert assess(judge_with(corner, min_overlap=0), query, make_candidate()).accepted
         assert not assess(judge_with(corner, min_overlap=0.02), query, make_candidate()).accepted
 
+    def test_what_was_only_seen_at_first_sight_is_no_match(
+        self, query: Described, make_candidate: MakeCandidate
+    ) -> None:
+        judge = judge_with({0: Verification(900, 600)})
+        look = judge.look(query, make_candidate())
+        assert look.agreeing == 200
+        assert judge.assess(query, look).accepted
+        seen = judge.assess(query, look, closely=False)
+        assert seen.verdict is Verdict.TOO_FEW_INLIERS
+        assert seen.verification is not None
+        assert seen.verification.inliers == 200
+
     def test_more_inliers_where_random_pairs_have_many(
         self, query: Described, make_candidate: MakeCandidate
     ) -> None:
