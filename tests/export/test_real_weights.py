@@ -118,6 +118,11 @@ def test_8_bits_lose_next_to_nothing(name: str, export: Callable[..., Path]) -> 
     assert quantised.average_precision >= full.average_precision - 0.01
 
 
+def has_vnni() -> bool:
+    """Whether the processor multiplies and adds 8 bits without a detour over 16."""
+    return "vnni" in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+
+
 def test_8_bits_pay_and_the_embedder_costs_nothing(export: Callable[..., Path]) -> None:
     """Ratios of processor time in one run, by turns, so that what else runs here hits all alike.
 
@@ -145,5 +150,5 @@ def test_8_bits_pay_and_the_embedder_costs_nothing(export: Callable[..., Path]) 
             times[name].append(time.process_time() - began)
     medians = {name: statistics.median(found) for name, found in times.items()}
     print(medians)
-    assert medians["fp32"] / medians["int8"] >= 1.4
-    assert medians["bare"] / medians["fp32"] >= 0.9
+    assert medians["fp32"] / medians["int8"] >= (1.8 if has_vnni() else 1.4)
+    assert medians["bare"] / medians["fp32"] >= 0.95
