@@ -13,8 +13,7 @@ import numpy as np
 from streamvpr.errors import SourceLost, SourceOpenError
 from streamvpr.frames import Frame, StreamEvent, StreamState, Track
 from streamvpr.sources.base import report_nothing
-from streamvpr.sources.jpeg import decode_planes
-from streamvpr.sources.picture import Scalers, VideoPicture
+from streamvpr.sources.jpeg import JpegDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +86,7 @@ class ImageFolderSource:
         self.skipped = 0
         self.report: Report = report_nothing
         self._stopping = False
-        self._scalers = Scalers()
+        self._jpeg = JpegDecoder()
         try:
             found = [entry for entry in folder.iterdir() if entry.suffix.lower() in SUFFIXES]
         except OSError as error:
@@ -112,7 +111,7 @@ class ImageFolderSource:
         for file in self._files:
             if self._stopping:
                 return
-            picture = _read(file, self._scalers)
+            picture = _read(file, self._jpeg)
             if picture is None:
                 self.skipped += 1
                 continue
@@ -134,15 +133,15 @@ class ImageFolderSource:
         """Nothing stays open between two images."""
 
 
-def _read(file: Path, scalers: Scalers) -> Picture | None:
+def _read(file: Path, jpeg: JpegDecoder) -> Picture | None:
     try:
         data = file.read_bytes()
     except OSError as error:
         logger.warning("skipped %s: %s", file, error.strerror or error)
         return None
-    planes = decode_planes(data)
-    if planes is not None:
-        return VideoPicture(planes, scalers)
+    picture = jpeg.decode(data)
+    if picture is not None:
+        return picture
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error:

@@ -49,10 +49,14 @@ class Scalers:
 class VideoPicture:
     """A decoded video frame; libswscale makes each form straight from its planes."""
 
-    def __init__(self, frame: VideoFrame, scalers: Scalers) -> None:
+    def __init__(
+        self, frame: VideoFrame, scalers: Scalers, *, quarter_turns: int | None = None
+    ) -> None:
+        """`quarter_turns`: anticlockwise, to the upright picture; None where the frame says it."""
         self._frame = frame
         self._scalers = scalers
-        self._quarter_turns = round(frame.rotation / 90) % 4
+        told = round(frame.rotation / 90) if quarter_turns is None else quarter_turns
+        self._quarter_turns = told % 4
         sideways = self._quarter_turns % 2 == 1
         self.width = frame.height if sideways else frame.width
         self.height = frame.width if sideways else frame.height

@@ -6,18 +6,21 @@ import time
 from statistics import median
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from streamvpr.features import OrbExtractor
 from streamvpr.geometry import Verifier, glance
+from streamvpr.sources.images import ImagePicture
+from streamvpr.sources.jpeg import JpegDecoder
 
 from .textures import about_the_middle, half, texture, warped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from streamvpr.frames import Features
+    from streamvpr.frames import Features, Picture
 
 TURNS = 7
 
@@ -66,3 +69,22 @@ def test_comparing_bits_costs_less_than_a_product_of_as_many_numbers() -> None:
     with threadpool_limits(1, user_api="blas"):
         ratio = cpu_ratio(lambda: verifier.verify(query, match), lambda: numbers @ numbers.T)
     assert ratio < 1.5
+
+
+def test_a_jpeg_file_costs_less_than_its_colours_in_full_size() -> None:
+    """A third where this was written."""
+    picture = cv2.cvtColor(cv2.resize(texture(3), (1600, 1200)), cv2.COLOR_GRAY2BGR)
+    data = cv2.imencode(".jpg", picture)[1]
+    decoder = JpegDecoder()
+
+    def forms(picture: Picture | None) -> None:
+        assert picture is not None
+        picture.rgb(384, 384)
+        picture.gray(640, 480)
+
+    def colours() -> None:
+        bgr = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+        forms(ImagePicture(bgr))
+
+    jpeg = bytes(data)
+    assert cpu_ratio(lambda: forms(decoder.decode(jpeg)), colours) < 0.75
