@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+
+import pytest
 
 PROBE = """
 import cv2, numpy, sys
@@ -26,8 +29,14 @@ assert threads() == before
 """
 
 
-def test_work_stays_on_the_thread_of_its_stage() -> None:
+@pytest.mark.parametrize(("wanted", "opencv"), [({}, 1), ({"OPENCV_FOR_THREADS_NUM": "3"}, 3)])
+def test_work_stays_on_the_thread_of_its_stage(wanted: dict[str, str], opencv: int) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=50, check=True
+        [sys.executable, "-c", PROBE],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=True,
+        env={**os.environ, **wanted},
     )
-    assert done.stdout == "({1}, 1)\n"
+    assert done.stdout == f"({{1}}, {opencv})\n"
