@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 NEAREST = 4096
 # Of the very nearest by code the neighbours are compared, too, as are those of the last match.
 BESIDE, REACH = 64, 2
-# The newest places, which say whether the view has left since; and half as many that are spread evenly
-# over the past, which say what is usual.
+# The newest places, which say whether the view has left since; and half as many that are spread
+# evenly over the past, which say what is usual.
 NEWEST, EVEN = 1024, 512
 
 
