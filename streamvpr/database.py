@@ -9,7 +9,7 @@ import numpy as np
 from streamvpr.descriptor_ring import DescriptorRing
 from streamvpr.frames import Candidate
 from streamvpr.matching import distinct_in_time, never_left
-from streamvpr.shortlist import Shortlist, everything, shortlist
+from streamvpr.shortlist import Shortlist, candidates, everything, shortlist
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +79,10 @@ class PlaceDatabase:
         match. The result is that of sorting them by (similarity, older first); of more than some
         32,000 those that the shortlist names.
         """
-        rows = self.shortlist(descriptor, before).rows
+        if left:
+            rows = self.shortlist(descriptor, before).rows
+        else:
+            rows = candidates(self._ring, descriptor, self._past(before))
         scores = self.scores(descriptor, rows)
         hidden = self.too_recent(before, rows)
         if left and len(scores):
@@ -104,12 +107,12 @@ class PlaceDatabase:
         Old enough are those before index `before`; `beside` are indices of places whose neighbours
         are wanted in any case.
         """
-        past = len(self) if before is None else self.row(before)
-        return shortlist(self._ring, descriptor, past, [self.row(index) for index in beside])
+        near = [self.row(index) for index in beside]
+        return shortlist(self._ring, descriptor, self._past(before), near)
 
     def everything(self, before: int | None = None) -> Shortlist:
         """All rows."""
-        return everything(len(self), len(self) if before is None else self.row(before))
+        return everything(len(self), self._past(before))
 
     def row(self, index: int) -> int:
         """How many of the kept places are older than `index`: its row where it is kept."""
@@ -161,6 +164,10 @@ class PlaceDatabase:
     def exact_score(self, row: int, descriptor: Descriptor) -> float:
         """Similarity to the place of a row, the same whatever else is kept."""
         return self._ring.exact_score(row, descriptor)
+
+    def _past(self, before: int | None) -> int:
+        """How many of the first rows were added before index `before`."""
+        return len(self) if before is None else self.row(before)
 
     def _oldest(self) -> int:
         return self._added % self.capacity if self._added > self.capacity else 0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Up to so many, all descriptors are read for each query: some milliseconds beside a model's tens.
 FEW = 32_768
 # Descriptors are coded so many at a time: one by one costs ten times as much.
-BLOCK = 1024
+BLOCK = 256
 # The centre is learned when there are FEW, and once more when there are so many times more. Later
 # ones would move it little, and all codes are made anew for it.
 RELEARNED = 4

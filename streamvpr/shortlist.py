@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.int64]
 
-# Places whose codes are nearest. Of a million real descriptors with noise the most similar one was
-# always among them; docs/benchmarks.md has the figures.
-NEAREST = 4096
+# Candidates by code: of so many places one, and not fewer than that. Of real descriptors with noise
+# the most similar one was always among them; docs/benchmarks.md has the figures.
+ONE_OF, LEAST = 256, 512
 # Of the very nearest by code the neighbours are compared, too, as are those of the last match.
 BESIDE, REACH = 64, 2
 # The newest places, which say whether the view has left since; and half as many that are spread
@@ -41,29 +41,39 @@ def everything(count: int, past: int) -> Shortlist:
     return Shortlist(rows, rows[:past])
 
 
+def candidates(ring: DescriptorRing, descriptor: Descriptor, past: int) -> Rows:
+    """(M,) increasing rows among which the most similar ones to a query (D,) are.
+
+    Of the first `past` rows: those nearest by code, and those that have none yet. Where there are
+    few, all, since a read of the whole ring needs no gathering.
+    """
+    if not ring.coded:
+        return np.arange(len(ring))
+    nearest = ring.nearest(descriptor[None], how_many(past), past)[0]
+    return np.concatenate([np.sort(nearest), np.arange(min(ring.coded, past), past)])
+
+
+def how_many(places: int) -> int:
+    """Candidates by code of so many places."""
+    return max(LEAST, places // ONE_OF)
+
+
 def shortlist(
     ring: DescriptorRing, descriptor: Descriptor, past: int, beside: Sequence[int] = ()
 ) -> Shortlist:
-    """Those that a query (D,) is compared with.
+    """Those that a query (D,) is compared with, where it is also asked what is usual.
 
     `past` is how many of the first rows are old enough to match; `beside` are rows whose
     neighbours are wanted in any case. Where there are few, all of them.
     """
     if not ring.coded:
         return everything(len(ring), past)
-    nearest = ring.nearest(descriptor[None], NEAREST, past)[0]
+    nearest = ring.nearest(descriptor[None], how_many(past), past)[0]
     usual = np.unique(np.linspace(0, past - 1, min(EVEN, past)).astype(np.int64))
-    rows = np.unique(
-        np.concatenate(
-            [
-                nearest,
-                _neighbours(np.concatenate([nearest[:BESIDE], np.array(beside, np.int64)])),
-                usual,
-                # What has no code yet is among the newest.
-                np.arange(min(ring.coded, len(ring) - NEWEST), len(ring)),
-            ]
-        )
-    )
+    near = np.concatenate([nearest[:BESIDE], np.array(beside, np.int64)])
+    # What has no code yet is among the newest.
+    newest = np.arange(len(ring) - NEWEST, len(ring))
+    rows = np.unique(np.concatenate([nearest, _neighbours(near), usual, newest]))
     rows = rows[(rows >= 0) & (rows < len(ring))]
     return Shortlist(rows, np.searchsorted(rows, usual))
 

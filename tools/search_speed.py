@@ -37,7 +37,7 @@ from streamvpr.export.pictures import read_pictures
 from streamvpr.frames import Place
 from streamvpr.machine import this_machine
 from streamvpr.matching import distinct_in_time
-from streamvpr.shortlist import NEAREST
+from streamvpr.shortlist import how_many
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,7 +204,7 @@ def search_together(ring: DescriptorRing, queries: Descriptors) -> list[float]:
 def rank_together(ring: DescriptorRing, batch: Descriptors) -> list[NDArray[np.int64]]:
     """The rows of the most similar of each of some queries."""
     ranked = []
-    for rows, query in zip(ring.nearest(batch, NEAREST, len(ring)), batch, strict=True):
+    for rows, query in zip(ring.nearest(batch, how_many(len(ring)), len(ring)), batch, strict=True):
         rows.sort()
         scores = ring.scores_of(rows, query)
         ranked.append(rows[distinct_in_time(scores, rows, MOST)])
