@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.int64]
 
-# Candidates by code: of so many places one, and not fewer than that. Of real descriptors with noise
-# the most similar one was always among them; docs/benchmarks.md has the figures.
-ONE_OF, LEAST = 256, 512
+# Candidates by code: of so many places one where codes have 512 bits, more where they are shorter and
+# say less, and never fewer than LEAST. Of real descriptors with noise the most similar one was always
+# among them; docs/benchmarks.md has the figures.
+ONE_OF, BITS, LEAST = 256, 512, 512
 # Of the very nearest by code the neighbours are compared, too, as are those of the last match.
 BESIDE, REACH = 64, 2
 # The newest places, which say whether the view has left since; and half as many that are spread
@@ -49,13 +50,13 @@ def candidates(ring: DescriptorRing, descriptor: Descriptor, past: int) -> Rows:
     """
     if not ring.coded:
         return np.arange(len(ring))
-    nearest = ring.nearest(descriptor[None], how_many(past), past)[0]
+    nearest = ring.nearest(descriptor[None], how_many(past, ring.dimension), past)[0]
     return np.concatenate([np.sort(nearest), np.arange(min(ring.coded, past), past)])
 
 
-def how_many(places: int) -> int:
-    """Candidates by code of so many places."""
-    return max(LEAST, places // ONE_OF)
+def how_many(places: int, dimension: int) -> int:
+    """Candidates by code, of a bit a dimension, of so many places."""
+    return max(LEAST, places * max(1, BITS // dimension) // ONE_OF)
 
 
 def shortlist(
@@ -68,7 +69,7 @@ def shortlist(
     """
     if not ring.coded:
         return everything(len(ring), past)
-    nearest = ring.nearest(descriptor[None], how_many(past), past)[0]
+    nearest = ring.nearest(descriptor[None], how_many(past, ring.dimension), past)[0]
     usual = np.unique(np.linspace(0, past - 1, min(EVEN, past)).astype(np.int64))
     near = np.concatenate([nearest[:BESIDE], np.array(beside, np.int64)])
     # What has no code yet is among the newest.

@@ -203,8 +203,8 @@ def search_together(ring: DescriptorRing, queries: Descriptors) -> list[float]:
 
 def rank_together(ring: DescriptorRing, batch: Descriptors) -> list[NDArray[np.int64]]:
     """The rows of the most similar of each of some queries."""
-    ranked = []
-    for rows, query in zip(ring.nearest(batch, how_many(len(ring)), len(ring)), batch, strict=True):
+    ranked, most = [], how_many(len(ring), ring.dimension)
+    for rows, query in zip(ring.nearest(batch, most, len(ring)), batch, strict=True):
         rows.sort()
         scores = ring.scores_of(rows, query)
         ranked.append(rows[distinct_in_time(scores, rows, MOST)])

@@ -128,12 +128,15 @@ def test_candidates_of_very_many_are_those_of_sorting_all() -> None:
     for index, view in enumerate(views):
         database.add(_place(index), view)
     kept = np.arange(10_000, count)
+    missed = 0
     for target in rng.choice(np.arange(10_000, 29_000), 20):
         query = again(rng, views[target])
         found = database.search(query, most=3, before=29_500)
         scores = views[10_000:29_500] @ query
         wanted = kept[distinct_in_time(scores, kept[: len(scores)], 3)]
-        assert [c.place.index for c in found] == wanted.tolist()
+        assert found[0].place.index == wanted[0]
+        missed += len(set(wanted.tolist()) - {c.place.index for c in found})
+    assert missed <= 2, "of 60, with 64 bits"
 
 
 def test_a_robot_that_comes_back_after_very_many_places_knows_where_it_is() -> None:
