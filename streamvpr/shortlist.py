@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.int64]
 
-# Candidates by code: of so many places one where codes have 512 bits, more where they are shorter and
-# say less, and never fewer than LEAST. Of real descriptors with noise the most similar one was always
-# among them; docs/benchmarks.md has the figures.
+# Candidates by code: of so many places one where codes have 512 bits, more where they are shorter
+# and say less, and never fewer than LEAST. Of real descriptors with noise the most similar one was
+# always among them; docs/benchmarks.md has the figures.
 ONE_OF, BITS, LEAST = 256, 512, 512
 # Of the very nearest by code the neighbours are compared, too, as are those of the last match.
 BESIDE, REACH = 64, 2
