@@ -146,10 +146,19 @@ def run(folder: Path, options: argparse.Namespace) -> Iterator[Window]:
         "3",
     ]
     said = folder / "said.txt"
-    with said.open("wb") as log:
-        program = subprocess.Popen(
+    with (
+        said.open("wb") as log,
+        subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
-        )
+        ) as program,
+    ):
+        yield from windows_of(program, options)
+        if program.wait() != 0:
+            raise RuntimeError(f"streamvpr failed: {said.read_text().strip().splitlines()[-1:]}")
+
+
+def windows_of(program: subprocess.Popen[bytes], options: argparse.Namespace) -> Iterator[Window]:
+    """Feed a program and read its records."""
     assert program.stdin is not None
     assert program.stdout is not None
     feeder = threading.Thread(target=feed, args=(program.stdin, options.frames), daemon=True)
@@ -160,11 +169,10 @@ def run(folder: Path, options: argparse.Namespace) -> Iterator[Window]:
             if before is not None:
                 yield between(before, sample)
             before = sample
-        if program.wait() != 0 or before is None:
-            raise RuntimeError(f"streamvpr failed: {said.read_text().strip().splitlines()[-1:]}")
-    finally:
+    except BaseException:
         program.kill()
-        program.wait()
+        raise
+    finally:
         feeder.join()
 
 
