@@ -46,7 +46,7 @@ def read_plain(data: bytes) -> PlainJpeg | None:
         seen.add(marker)
         if marker == SCAN:
             whole = data.rfind(END, end) >= 0
-            if not (whole and seen >= NEEDED and components and body[0] == components):
+            if not (whole and seen >= NEEDED and components and body[:1] == bytes([components])):
                 return None
             return PlainJpeg(b"".join([*kept, data[begin:]]), turns)
         if marker in NOTES:

@@ -272,3 +272,12 @@ def test_a_name_that_is_no_utf8_is_read(tmp_path: Path) -> None:
     odd = bytes(tmp_path) + b"/b\xff.png"
     Path(odd.decode("utf-8", "surrogateescape")).write_bytes(good.read_bytes())
     assert len(names_of(tmp_path)) == 2
+
+
+def test_a_jpeg_whose_scan_says_nothing_is_skipped(tmp_path: Path) -> None:
+    jpeg = encoded(smooth(8, (64, 48)))
+    scan = jpeg.index(b"\xff\xda")
+    (tmp_path / "0.jpg").write_bytes(jpeg[:scan] + b"\xff\xda\x00\x02" + b"\xff\xd9" * 8)
+    (tmp_path / "1.jpg").write_bytes(jpeg)
+    source = open_source(str(tmp_path), name="c")
+    assert [Path(frame.path).name for frame in source.frames()] == ["1.jpg"]
