@@ -334,8 +334,8 @@ def _no_more_threads() -> Iterator[None]:
     """Let NumPy's and OpenCV's libraries work on the threads that call them.
 
     Each stage of the pipeline has its thread. Those that libraries add spin while they wait: more
-    than half of the processor time where SIFT features are compared, a third where pictures are
-    scaled. Who would rather have OpenCV's threads says so in OpenCV's own variable.
+    than half of the processor time where SIFT features are compared. Who would rather have OpenCV's
+    threads says so in OpenCV's own variable.
     """
     before = cv2.getNumThreads()
     if OPENCV_THREADS not in os.environ:
