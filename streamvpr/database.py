@@ -33,13 +33,12 @@ class PlaceDatabase:
         self.dimension = dimension
         self._indices = np.zeros(capacity, np.int64)
         self._places: list[Place | None] = [None] * capacity
-        self._added = 0
         self._place_bytes = 0
         # Places that later frames still showed: index to the newest such frame's index.
         self._seen_since: dict[int, int] = {}
 
     def __len__(self) -> int:
-        return min(self._added, self.capacity)
+        return len(self._ring)
 
     @property
     def nbytes(self) -> int:
@@ -50,9 +49,9 @@ class PlaceDatabase:
         """Keep a place, dropping the oldest of a full ring. Indices must increase."""
         if descriptor.shape != (self.dimension,):
             raise ValueError(f"descriptor {descriptor.shape} in a ring of ({self.dimension},)")
-        slot = self._added % self.capacity
-        newest = self._indices[(self._added - 1) % self.capacity]
-        if self._added and place.index <= newest:
+        slot = self._ring.slot(len(self))
+        newest = self._indices[slot - 1]
+        if len(self) and place.index <= newest:
             raise ValueError(f"place {place.index} after {newest}: indices must increase")
         self._ring.add(descriptor)
         self._indices[slot] = place.index
@@ -60,7 +59,6 @@ class PlaceDatabase:
         self._place_bytes += _place_bytes(place)
         self._place_bytes -= 0 if evicted is None else _place_bytes(evicted)
         self._places[slot] = place
-        self._added += 1
 
     def mark_seen(self, index: int, at: int) -> None:
         """Note that frame `at` still showed the view of place `index`.
@@ -97,7 +95,7 @@ class PlaceDatabase:
     @property
     def first(self) -> int:
         """Number of the oldest kept place, counted from the first ever added."""
-        return self._added - len(self)
+        return self._ring.first
 
     def shortlist(
         self, descriptor: Descriptor, before: int | None = None, beside: Sequence[int] = ()
@@ -116,7 +114,7 @@ class PlaceDatabase:
 
     def row(self, index: int) -> int:
         """How many of the kept places are older than `index`: its row where it is kept."""
-        oldest = self._oldest()
+        oldest = self._ring.slot(0)
         row = int(np.searchsorted(self._indices[oldest : len(self)], index))
         if row == len(self) - oldest:
             row += int(np.searchsorted(self._indices[:oldest], index))
@@ -124,9 +122,7 @@ class PlaceDatabase:
 
     def indices(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """(K,) indices of the places of rows, which are counted from the oldest."""
-        slots = rows + self._oldest()
-        slots[slots >= self.capacity] -= self.capacity
-        return self._indices[slots]
+        return self._indices[self._ring.slots(rows)]
 
     def scores(
         self, descriptor: Descriptor, rows: NDArray[np.int64] | None = None
@@ -152,7 +148,7 @@ class PlaceDatabase:
 
     def place(self, row: int) -> Place:
         """The place of a row, counted from the oldest."""
-        place = self._places[(self._oldest() + row) % self.capacity]
+        place = self._places[self._ring.slot(row)]
         assert place is not None
         return place
 
@@ -168,9 +164,6 @@ class PlaceDatabase:
     def _past(self, before: int | None) -> int:
         """How many of the first rows were added before index `before`."""
         return len(self) if before is None else self.row(before)
-
-    def _oldest(self) -> int:
-        return self._added % self.capacity if self._added > self.capacity else 0
 
     def _recently_seen(self, before: int) -> list[int]:
         """Rows of the places that a frame from `before` on still showed."""

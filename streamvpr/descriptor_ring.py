@@ -49,19 +49,20 @@ class DescriptorRing:
         self._vectors = np.zeros((capacity, dimension), np.float32)
         self._codes = np.zeros((capacity if capacity > FEW else 0, -(-dimension // 8)), np.uint8)
         self._centre = np.zeros(dimension, np.float32)
-        self._added = 0
+        self.added = 0
+        """How many were ever added."""
         # Number of those that were coded or evicted, counted from the first ever added.
         self._coded = 0
         self._code_at = FEW
         self._learn_at = FEW
 
     def __len__(self) -> int:
-        return min(self._added, self.capacity)
+        return min(self.added, self.capacity)
 
     @property
     def first(self) -> int:
         """Number of the oldest, counted from the first ever added."""
-        return self._added - len(self)
+        return self.added - len(self)
 
     @property
     def coded(self) -> int:
@@ -76,10 +77,20 @@ class DescriptorRing:
 
     def add(self, descriptor: Descriptor) -> None:
         """Keep a descriptor (D,), dropping the oldest of a full ring."""
-        self._vectors[self._added % self.capacity] = descriptor
-        self._added += 1
-        if self._added >= self._code_at and len(self._codes):
+        self._vectors[self.added % self.capacity] = descriptor
+        self.added += 1
+        if self.added >= self._code_at and len(self._codes):
             self._code()
+
+    def slot(self, row: int) -> int:
+        """Where the ring keeps a row; the one behind the last is where the next goes."""
+        return (self.first + row) % self.capacity
+
+    def slots(self, rows: Rows) -> Rows:
+        """(K,) where the ring keeps rows (K,)."""
+        slots = rows + self.slot(0)
+        slots[slots >= self.capacity] -= self.capacity
+        return slots
 
     def scores(self, descriptor: Descriptor) -> NDArray[np.float32]:
         """(N,) products with all, oldest first: two contiguous slices of the ring."""
@@ -93,8 +104,7 @@ class DescriptorRing:
 
     def scores_of(self, rows: Rows, descriptor: Descriptor) -> NDArray[np.float32]:
         """(K,) products with those of `rows` (K,), which are counted from the oldest."""
-        slots = rows + self.first % self.capacity
-        slots[slots >= self.capacity] -= self.capacity
+        slots = self.slots(rows)
         scores = np.empty(len(rows), np.float32)
         # So many at a time that they stay in the processor's cache until the product.
         gathered = np.empty((min(GATHERED, len(rows)), self.dimension), np.float32)
@@ -108,7 +118,7 @@ class DescriptorRing:
     def exact_score(self, row: int, descriptor: Descriptor) -> float:
         """Product with that of a row; unlike `scores`, which may round differently with the number
         of rows, the same whatever else is kept."""
-        kept = self._vectors[(self.first + row) % self.capacity]
+        kept = self._vectors[self.slot(row)]
         return float(kept.astype(np.float64) @ descriptor.astype(np.float64))
 
     def nearest(self, descriptors: NDArray[np.float32], most: int, end: int) -> Rows:
@@ -135,7 +145,7 @@ class DescriptorRing:
     def _code(self) -> None:
         """Code what has come since, and all anew where the centre is learned anew."""
         begin = max(self._coded, self.first)
-        if self._learn_at <= self._added <= FEW * RELEARNED:
+        if self._learn_at <= self.added <= FEW * RELEARNED:
             self._learn_at *= RELEARNED
             begin = self.first
             total = sum(self._vectors[part].sum(axis=0) for part in self._parts(0, len(self)))
@@ -144,15 +154,15 @@ class DescriptorRing:
             for start in range(part.start, part.stop, BLOCK):
                 block = slice(start, min(start + BLOCK, part.stop))
                 self._codes[block] = self._bits(self._vectors[block])
-        self._coded = self._added
-        self._code_at = self._added + BLOCK
+        self._coded = self.added
+        self._code_at = self.added + BLOCK
 
     def _bits(self, descriptors: NDArray[np.float32]) -> NDArray[np.uint8]:
         return np.packbits(descriptors > self._centre, axis=1)
 
     def _parts(self, begin: int, end: int) -> Iterator[slice]:
         """The slots of rows `begin` to `end`, oldest first: at most two contiguous slices."""
-        start = (self.first + begin) % self.capacity
+        start = self.slot(begin)
         stop = start + end - begin
         if stop > start:
             yield slice(start, min(stop, self.capacity))
