@@ -23,6 +23,9 @@ class Centring:
     products with the mean give the same similarities, for one more read of the past.
     """
 
+    changes = True
+    """Whether other descriptors are compared than those that are kept."""
+
     def __init__(self) -> None:
         self._sum: NDArray[np.float64] | None = None
         self._count = 0
@@ -34,14 +37,16 @@ class Centring:
         self._sum += descriptor
         self._count += 1
 
-    def scores(self, database: PlaceDatabase, descriptor: Descriptor) -> NDArray[np.float32]:
-        """(N,) cosines of the query to every place of a database, all less the mean so far."""
-        plain = database.scores(descriptor)
+    def scores(
+        self, database: PlaceDatabase, descriptor: Descriptor, rows: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
+        """(K,) cosines of the query to the places of rows (None: of all), less the mean so far."""
+        plain = database.scores(descriptor, rows)
         if self._sum is None:
             return plain
         mean = (self._sum / self._count).astype(np.float32)
         square = float(mean @ mean)
-        shared, own = database.scores(mean), float(mean @ descriptor)
+        shared, own = database.scores(mean, rows), float(mean @ descriptor)
         products = plain - shared - own + square
         squares = np.maximum(1 - 2 * shared + square, LEAST_SQUARE)
         return np.asarray(
@@ -52,9 +57,13 @@ class Centring:
 class Uncentred:
     """Descriptors as they are."""
 
+    changes = False
+
     def add(self, descriptor: Descriptor) -> None:
         """Nothing is learned of it."""
 
-    def scores(self, database: PlaceDatabase, descriptor: Descriptor) -> NDArray[np.float32]:
-        """(N,) cosines of the query to every place of a database."""
-        return database.scores(descriptor)
+    def scores(
+        self, database: PlaceDatabase, descriptor: Descriptor, rows: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
+        """(K,) cosines of the query to the places of rows (None: of all)."""
+        return database.scores(descriptor, rows)

@@ -1,4 +1,4 @@
-"""The past: descriptors in a preallocated ring, searched exactly and causally."""
+"""The past: places and their descriptors in preallocated rings, searched causally."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from streamvpr.descriptor_ring import DescriptorRing
 from streamvpr.frames import Candidate
 from streamvpr.matching import distinct_in_time, never_left
+from streamvpr.shortlist import Shortlist, candidates, everything, shortlist
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from streamvpr.frames import Descriptor, Place
@@ -18,17 +22,15 @@ if TYPE_CHECKING:
 class PlaceDatabase:
     """A ring of the newest `capacity` places of one stream.
 
-    The cost of `add` is constant; that of `search` is one read of the admissible descriptors. The
-    ring is `capacity * dimension * 4` bytes from the start, touched as it fills.
+    The cost of `add` is constant. Up to some 32,000 places a search reads every admissible
+    descriptor; of more it reads their codes, and the descriptors of some thousands.
     """
 
     def __init__(self, capacity: int, dimension: int) -> None:
-        if capacity < 1 or dimension < 1:
-            raise ValueError(f"capacity {capacity} and dimension {dimension} must be 1 or more")
+        """Raises ValueError for sizes below 1."""
+        self._ring = DescriptorRing(capacity, dimension)
         self.capacity = capacity
         self.dimension = dimension
-        # Zeros and not empty: the pages come from the system when they are first written.
-        self._descriptors = np.zeros((capacity, dimension), np.float32)
         self._indices = np.zeros(capacity, np.int64)
         self._places: list[Place | None] = [None] * capacity
         self._added = 0
@@ -41,8 +43,8 @@ class PlaceDatabase:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of descriptors, features and thumbnails that are kept now."""
-        return self._descriptors.itemsize * self.dimension * len(self) + self._place_bytes
+        """Bytes of descriptors, their codes, features and thumbnails that are kept now."""
+        return self._ring.bytes_each * len(self) + self._place_bytes
 
     def add(self, place: Place, descriptor: Descriptor) -> None:
         """Keep a place, dropping the oldest of a full ring. Indices must increase."""
@@ -52,7 +54,7 @@ class PlaceDatabase:
         newest = self._indices[(self._added - 1) % self.capacity]
         if self._added and place.index <= newest:
             raise ValueError(f"place {place.index} after {newest}: indices must increase")
-        self._descriptors[slot] = descriptor
+        self._ring.add(descriptor)
         self._indices[slot] = place.index
         evicted = self._places[slot]
         self._place_bytes += _place_bytes(place)
@@ -74,14 +76,19 @@ class PlaceDatabase:
 
         Only places that were last seen before index `before` are ranked (all where None), and with
         `left` only those that the view has left since: what is excluded never hides an older
-        match. Exact: the result is that of sorting all of them by (similarity, older first).
+        match. The result is that of sorting them by (similarity, older first); of more than some
+        32,000 those that the shortlist names.
         """
-        scores = self.scores(descriptor)
-        hidden, _ = self.too_recent(before)
+        if left:
+            rows = self.shortlist(descriptor, before).rows
+        else:
+            rows = candidates(self._ring, descriptor, self._past(before))
+        scores = self.scores(descriptor, rows)
+        hidden = self.too_recent(before, rows)
         if left and len(scores):
             hidden |= never_left(scores)
-        rows = np.flatnonzero(~hidden)
-        picked = rows[distinct_in_time(scores[rows], self.indices()[rows], most)]
+        rows, scores = rows[~hidden], scores[~hidden]
+        picked = rows[distinct_in_time(scores, self.indices(rows), most)]
         return [
             Candidate(self.place(int(row)), self.exact_score(int(row), descriptor))
             for row in picked
@@ -92,61 +99,84 @@ class PlaceDatabase:
         """Number of the oldest kept place, counted from the first ever added."""
         return self._added - len(self)
 
-    def indices(self) -> NDArray[np.int64]:
-        """(N,) indices of the kept places, oldest first."""
-        return self._in_order(self._indices)
+    def shortlist(
+        self, descriptor: Descriptor, before: int | None = None, beside: Sequence[int] = ()
+    ) -> Shortlist:
+        """The rows that a query (D,) is compared with: where there are few, all.
 
-    def scores(self, descriptor: Descriptor) -> NDArray[np.float32]:
-        """(N,) similarity to every place, oldest first: two contiguous slices of the ring."""
+        Old enough are those before index `before`; `beside` are indices of places whose neighbours
+        are wanted in any case.
+        """
+        near = [self.row(index) for index in beside]
+        return shortlist(self._ring, descriptor, self._past(before), near)
+
+    def everything(self, before: int | None = None) -> Shortlist:
+        """All rows."""
+        return everything(len(self), self._past(before))
+
+    def row(self, index: int) -> int:
+        """How many of the kept places are older than `index`: its row where it is kept."""
         oldest = self._oldest()
-        scores = np.empty(len(self), np.float32)
-        split = len(self) - oldest
-        np.dot(self._descriptors[oldest : len(self)], descriptor, out=scores[:split])
-        np.dot(self._descriptors[:oldest], descriptor, out=scores[split:])
-        return scores
+        row = int(np.searchsorted(self._indices[oldest : len(self)], index))
+        if row == len(self) - oldest:
+            row += int(np.searchsorted(self._indices[:oldest], index))
+        return row
 
-    def too_recent(self, before: int | None) -> tuple[NDArray[np.bool_], int]:
-        """Which places (N,) were not last seen before index `before` (None: all were), and how
-        many at the beginning were added before it."""
-        recent = np.zeros(len(self), bool)
+    def indices(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(K,) indices of the places of rows, which are counted from the oldest."""
+        slots = rows + self._oldest()
+        slots[slots >= self.capacity] -= self.capacity
+        return self._indices[slots]
+
+    def scores(
+        self, descriptor: Descriptor, rows: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
+        """(K,) similarity to the places of rows, or to all, oldest first."""
+        if rows is None or len(rows) == len(self):
+            return self._ring.scores(descriptor)
+        return self._ring.scores_of(rows, descriptor)
+
+    def too_recent(self, before: int | None, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of the places of increasing rows (K,) were not last seen before index `before`.
+
+        Where that is None, all were.
+        """
         if before is None:
-            return recent, len(self)
-        indices = self.indices()
-        past = int(np.searchsorted(indices, before))
-        recent[past:] = True
-        recent[self._recently_seen(indices, before)] = True
-        return recent, past
+            return np.zeros(len(rows), bool)
+        recent = np.asarray(rows >= self.row(before), bool)
+        seen = np.array(self._recently_seen(before), np.int64)
+        at = np.searchsorted(rows, seen)
+        seen, at = seen[at < len(rows)], at[at < len(rows)]
+        recent[at[rows[at] == seen]] = True
+        return recent
 
     def place(self, row: int) -> Place:
         """The place of a row, counted from the oldest."""
-        place = self._places[self._slot(row)]
+        place = self._places[(self._oldest() + row) % self.capacity]
         assert place is not None
         return place
 
-    def exact_score(self, row: int, descriptor: Descriptor) -> float:
-        """Similarity to the place of a row; unlike `scores`, whose product may round differently
-        with the number of rows, the same whatever else is kept."""
-        kept = self._descriptors[self._slot(row)]
-        return float(kept.astype(np.float64) @ descriptor.astype(np.float64))
+    def holds(self, place: Place) -> bool:
+        """Whether a place is one of these."""
+        row = self.row(place.index)
+        return row < len(self) and self.place(row) is place
 
-    def _slot(self, row: int) -> int:
-        return (self._oldest() + row) % self.capacity
+    def exact_score(self, row: int, descriptor: Descriptor) -> float:
+        """Similarity to the place of a row, the same whatever else is kept."""
+        return self._ring.exact_score(row, descriptor)
+
+    def _past(self, before: int | None) -> int:
+        """How many of the first rows were added before index `before`."""
+        return len(self) if before is None else self.row(before)
 
     def _oldest(self) -> int:
         return self._added % self.capacity if self._added > self.capacity else 0
 
-    def _in_order(self, ring: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The kept rows of a ring, oldest first; a copy only where it wraps."""
-        oldest = self._oldest()
-        if oldest == 0:
-            return ring[: len(self)]
-        return np.concatenate([ring[oldest:], ring[:oldest]])
-
-    def _recently_seen(self, indices: NDArray[np.int64], before: int) -> list[int]:
+    def _recently_seen(self, before: int) -> list[int]:
         """Rows of the places that a frame from `before` on still showed."""
         self._seen_since = {i: at for i, at in self._seen_since.items() if at >= before}
-        rows = ((int(np.searchsorted(indices, i)), i) for i in self._seen_since)
-        return [row for row, index in rows if row < len(indices) and indices[row] == index]
+        rows = [(self.row(index), index) for index in self._seen_since]
+        return [r for r, index in rows if r < len(self) and self.place(r).index == index]
 
 
 def _place_bytes(place: Place) -> int:

@@ -10,6 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# From so many nearest on, counting distances beats a heap.
+MANY = 256
+
 
 def nearest(
     query: NDArray[np.uint8], kept: NDArray[np.uint8], most: int
@@ -21,5 +24,7 @@ def nearest(
     # A stage has one thread. OpenMP's own number is each calling thread's, and its pool would spin
     # beside the model.
     faiss.omp_set_num_threads(1)
-    distances, rows = faiss.knn_hamming(query, kept, most, variant="hc")
+    # Of a place's features a heap of few holds the nearest; of a million codes counting does.
+    variant = "hc" if most < MANY else "mc"
+    distances, rows = faiss.knn_hamming(query, kept, most, variant=variant)
     return np.asarray(distances, np.int32), np.asarray(rows, np.int64)

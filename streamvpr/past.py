@@ -11,6 +11,8 @@ from streamvpr.comparison import Comparison
 from streamvpr.matching import never_left
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from streamvpr.background import Level
@@ -18,20 +20,28 @@ if TYPE_CHECKING:
     from streamvpr.database import PlaceDatabase
     from streamvpr.frames import Descriptor
     from streamvpr.sequences import SequenceMatcher
+    from streamvpr.shortlist import Shortlist
 
 
 @dataclass(frozen=True, slots=True)
 class Similarities:
-    """Of a query to all N places, oldest first."""
+    """Of a query to the M places that it is compared with, oldest first."""
 
+    rows: NDArray[np.int64]
+    """(M,) rows of the database."""
     scores: NDArray[np.float32]
-    """(N,) cosine similarities, of centred descriptors where those are compared."""
+    """(M,) cosine similarities, of centred descriptors where those are compared."""
     recent: NDArray[np.bool_]
-    """(N,) places that are too new to match."""
+    """(M,) places that are too new to match."""
     lingering: NDArray[np.bool_]
-    """(N,) places that similarity says were never left."""
-    past: int
-    """How many of the first places are old enough to match."""
+    """(M,) places that similarity says were never left."""
+    usual: NDArray[np.int64]
+    """Positions among them of those that are spread evenly over what is old enough to match."""
+
+    @property
+    def background(self) -> NDArray[np.float32]:
+        """Similarities that say what is usual."""
+        return self.scores[self.usual]
 
 
 class Past:
@@ -49,34 +59,52 @@ class Past:
         self._sequences = sequences
 
     def similarities(
-        self, descriptor: Descriptor, *, before: int | None = None, left: bool = False
+        self,
+        descriptor: Descriptor,
+        *,
+        before: int | None = None,
+        left: bool = False,
+        beside: Sequence[int] = (),
     ) -> Similarities:
-        """Of the next query to all places.
+        """Of the next query.
 
-        Only those last seen before index `before` may match (all where None), and with `left` only
-        those that the view has left since.
+        Only places last seen before index `before` may match (all where None), and with `left`
+        only those that the view has left since. `beside` are indices of places whose neighbours
+        are wanted.
         """
-        scores = self._centring.scores(self.database, descriptor)
-        recent, past = self.database.too_recent(before)
+        rows, usual = self._shortlist(descriptor, before, beside)
+        scores = self._centring.scores(self.database, descriptor, rows)
+        recent = self.database.too_recent(before, rows)
         lingering = never_left(scores) if left and len(scores) else np.zeros(len(scores), bool)
-        return Similarities(scores, recent, lingering, past)
+        return Similarities(rows, scores, recent, lingering, usual)
 
     def compare(self, descriptor: Descriptor, found: Similarities, level: Level) -> Comparison:
-        """The next query against all places, its similarities set against that level."""
+        """The next query, its similarities set against that level."""
         prominence, alignments = level.prominence(found.scores), None
         hidden = found.recent | found.lingering
         if self._sequences is not None:
+            past = len(found.usual)
             alignments = self._sequences.align(
-                prominence[: found.past], hidden[: found.past], self.database.first
+                prominence[:past], hidden[:past], self.database.first
             )
         return Comparison(
             self.database,
             descriptor,
+            found.rows,
             found.scores,
-            self.database.indices(),
+            self.database.indices(found.rows),
             hidden,
             found.lingering & ~found.recent,
-            found.past,
+            found.usual,
             prominence,
             alignments,
         )
+
+    def _shortlist(
+        self, descriptor: Descriptor, before: int | None, beside: Sequence[int]
+    ) -> Shortlist:
+        """What the next query is compared with. A sequence passes places that look like nothing,
+        and centred descriptors are other ones than those that are coded: all, then."""
+        if self._sequences is not None or self._centring.changes:
+            return self.database.everything(before)
+        return self.database.shortlist(descriptor, before, beside)

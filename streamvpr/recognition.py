@@ -143,13 +143,22 @@ class Recognizer:
         assert item.descriptor is not None
         descriptor, online = item.descriptor, self._window is not None
         pasts = [self._own, *self._others]
-        found = [self._own.similarities(descriptor, before=before, left=online)]
-        found += [other.similarities(descriptor) for other in self._others]
-        level = self._background.level(np.concatenate([f.scores[: f.past] for f in found]))
+        beside = self._matched_last(self._own)
+        found = [self._own.similarities(descriptor, before=before, left=online, beside=beside)]
+        found += [
+            other.similarities(descriptor, beside=self._matched_last(other))
+            for other in self._others
+        ]
+        level = self._background.level(np.concatenate([f.background for f in found]))
         return [p.compare(descriptor, f, level) for p, f in zip(pasts, found, strict=True)]
 
+    def _matched_last(self, past: Past) -> list[int]:
+        """Index of the last query's match, where it is of that past."""
+        last = self._last_match
+        return [last[1]] if last is not None and last[0] is past.database else []
+
     def _decide(self, item: Described, comparisons: list[Comparison]) -> Decision:
-        if comparisons[0].past > 1:
+        if len(comparisons[0].usual) > 1:
             most = self._judge.wants_unrelated()
             for place in comparisons[0].unrelated(most, self._random):
                 self._judge.learn_chance(item, place)
@@ -312,6 +321,6 @@ def _match_of(
         return None
     place = decision.match.place
     for comparison in comparisons:
-        if comparison.holds(place):
+        if comparison.database.holds(place):
             return comparison.database, place.index
     return None

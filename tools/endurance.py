@@ -1,22 +1,20 @@
 #!/usr/bin/env python3
-"""Whether a frame late in a long run costs what an early one did, in time and in memory.
+"""Whether the ten-thousandth frame and the hundred-thousandth cost the same, in time and in memory.
 
-    python tools/endurance.py
-    python tools/endurance.py --frames 20000 --capacity 2000 --window 1000 --json
+    python tools/endurance.py --frames 100000 --capacity 10000
 
-`streamvpr run`, with geometry and every frame, reads a flight without an end (tools/long_flight.py)
-from its standard input, which this program draws and encodes as it goes: nothing is kept of it. For
-each window of so many records it prints processor time a frame (user and system, all threads) and
-the memory that the process has, the median of many looks. The last window is held against the first
-that began with `--capacity` places kept: from there on, each place drives out another. The exit
-status is 1 where it is more than `--cost-bound` or `--memory-bound` above that.
+A camera flies over made-up ground that is never the same but where it comes back to a place of
+before, and now and then stands still (tools/long_flight.py). Its pictures go through a pipe into
+`streamvpr run -`, geometry on, every frame, with a model that costs nothing: mean colours of
+squares. Whenever another window of records has come, the processor time of the program and its
+resident memory are read from /proc.
 
-Whatever else the machine does makes all programs slower by turns. So there is a yardstick: drawing
-and encoding a frame, which is the same work all along, done and measured in the same windows. Costs
-are compared in that measure.
+A Markdown table goes to standard output, a row a window. Of those that come after the ring is full,
+time is held against each other by medians of the first and of the last third, since other work on
+the machine disturbs single ones, and memory by the first and the last: exit code 1 where a frame
+takes more than `--time` more or less, or memory has grown by more than `--memory`.
 
-The model is made for this and does next to nothing (`--model` names another): it would hide what is
-looked for. It needs Linux, streamvpr with ONNX Runtime, and onnx.
+It needs streamvpr with ONNX Runtime, and onnx. Linux.
 """
 
 from __future__ import annotations
@@ -24,87 +22,96 @@ from __future__ import annotations
 import argparse
 import datetime
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import IO, TYPE_CHECKING
 
 import cv2
 import msgspec
-from courses import STREAMVPR
+from courses import STREAMVPR, render_line
 from long_flight import fly
-from pooling_model import write_model
+from onnx import TensorProto, helper, save
 
-from streamvpr.machine import Machine, this_machine
+from streamvpr.machine import this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
-MIB_A_PAGE = os.sysconf("SC_PAGE_SIZE") / 2**20
-# In /proc/PID/stat, counted from behind the program's name, which may have spaces in it.
-UTIME, STIME = 11, 12
-# Looks at memory in a window.
-LOOKS = 50
-COLUMNS = ("frames", "places", "still", "accepted", "CPU ms", "yardstick", "MiB")
+    from streamvpr.frames import Image
+
+# Side of the model's input, and of its squares.
+SIDE, SQUARE = 64, 8
+DIMENSION = 3 * (SIDE // SQUARE) ** 2
+CARD = f"""
+name = "squares"
+licence = "Apache-2.0"
+source = "tools/endurance.py"
+dimension = {DIMENSION}
+[input]
+width = {SIDE}
+height = {SIDE}
+[threshold]
+value = 0.9
+without_geometry = 0.99
+"""
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """As much of a `query` record as tells what became of the frame."""
+class Counted(msgspec.Struct, frozen=True):
+    """As much of a record as is counted."""
 
-    decision: str
+    type: str
+    decision: str = ""
 
 
-class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """So many frames, one after the other."""
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Of the program, when so many records had come."""
 
     frames: int
-    """Processed at its end, from the beginning of the run."""
-    places: int
-    """Kept at its beginning."""
-    still: int
-    accepted: int
-    cpu_ms: float
+    closures: int
+    cpu_seconds: float
+    resident: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Between two samples."""
+
+    frames: int
+    """That had come at its end."""
+    closures: int
+    milliseconds: float
     """Of processor time a frame."""
-    yardstick_ms: float
-    """Of processor time for drawing and encoding one, in the same window."""
-    mib: float
-    """Resident."""
-
-
-class Endurance(msgspec.Struct, frozen=True, kw_only=True):
-    """What `--json` prints."""
-
-    date: str
-    machine: Machine
-    capacity: int
-    windows: list[Window]
-    early: Window
-    """The first that began with a full ring."""
-    late: Window
-    cost: float
-    """Of the late window to the early one: of a frame's processor time to the yardstick's."""
-    cpu: float
-    """The same of processor time as it was."""
-    memory: float
+    resident: int
+    """Bytes at its end."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run, print; 1 where cost or memory grew, or with a line on stderr where something fails."""
+    """Run, print; 1 where it fails or gets dearer."""
     options = parse(arguments)
-    try:
-        found = compare(list(measure(options)), options.capacity)
-    except (OSError, msgspec.MsgspecError, RuntimeError) as error:
-        print(f"endurance: {error}", file=sys.stderr)
+    if options.frames < options.capacity + 2 * options.window:
+        print("endurance: --frames must be --capacity and two windows or more", file=sys.stderr)
         return 1
-    print(msgspec.json.encode(found).decode() if options.json else render(found))
-    return int(found.cost > 1 + options.cost_bound or found.memory > 1 + options.memory_bound)
+    print(f"Measured on {datetime.date.today()}, {this_machine()}.\n")
+    header = ["frames", "closures", "CPU ms a frame", "resident MB"]
+    print(render_line(header) + render_line(["---:"] * 4), end="", flush=True)
+    windows: list[Window] = []
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            for window in run(Path(folder), options):
+                windows.append(window)
+                print(render(window), end="", flush=True)
+        except (OSError, RuntimeError) as error:
+            print(f"endurance: {error}", file=sys.stderr)
+            return 1
+    return judge([window for window in windows if window.frames > options.capacity], options)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -112,174 +119,136 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--frames", type=int, default=100_000, metavar="N")
-    parser.add_argument("--capacity", type=int, default=10_000, metavar="PLACES")
-    parser.add_argument("--window", type=int, default=2_000, metavar="FRAMES")
-    parser.add_argument("--cost-bound", type=float, default=0.05, metavar="SHARE")
-    parser.add_argument("--memory-bound", type=float, default=0.02, metavar="SHARE")
-    parser.add_argument("--model", type=Path, metavar="FILE")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--frames", type=int, default=100_000)
+    parser.add_argument("--capacity", type=int, default=10_000)
+    parser.add_argument("--window", type=int, default=5000, help="frames between two samples")
+    parser.add_argument("--time", type=float, default=0.05, help="share that may be gained or lost")
+    parser.add_argument("--memory", type=float, default=0.02)
     return parser.parse_args(arguments)
 
 
-def measure(options: argparse.Namespace) -> Iterator[Window]:
-    """Run, and tell of each window when it is over. Raises OSError, MsgspecError, RuntimeError."""
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as err:
-        model = options.model or write_model(Path(folder))
-        told = ("--model", str(model), "--capacity", str(options.capacity))
-        with subprocess.Popen(
-            [*STREAMVPR, "run", "-", *told, *ALWAYS],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=err,
-        ) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            feeder = Feeder(process.stdin, options.frames, options.capacity)
-            feeder.start()
-            try:
-                yield from windows(process.stdout, process.pid, feeder, options)
-            except BaseException:
-                process.kill()
-                raise
-            finally:
-                feeder.join()
-        if process.returncode != 0:
-            err.seek(0)
-            raise RuntimeError(f"streamvpr run failed: {err.read().decode(errors='replace')}")
+def run(folder: Path, options: argparse.Namespace) -> Iterator[Window]:
+    """What each window cost. Raises OSError, and RuntimeError where the program fails."""
+    command = [*STREAMVPR, "run", "-", "--model", str(write_model(folder)), "--fps", "0"]
+    command += [
+        "--capacity",
+        str(options.capacity),
+        "--records",
+        "queries",
+        "--threads",
+        "1",
+    ]
+    said = folder / "said.txt"
+    with (
+        said.open("wb") as log,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+        ) as program,
+    ):
+        yield from windows_of(program, options)
+        if program.wait() != 0:
+            raise RuntimeError(f"streamvpr failed: {said.read_text().strip().splitlines()[-1:]}")
 
 
-ALWAYS = ("--fps", "0", "--records", "queries", "--threads", "1", "--log-level", "error")
+def windows_of(program: subprocess.Popen[bytes], options: argparse.Namespace) -> Iterator[Window]:
+    """Feed a program and read its records."""
+    assert program.stdin is not None
+    assert program.stdout is not None
+    pictures = islice(fly(options.capacity), options.frames)
+    feeder = threading.Thread(target=feed, args=(program.stdin, pictures), daemon=True)
+    feeder.start()
+    try:
+        before = None
+        for sample in samples(program.pid, program.stdout, options.window):
+            if before is not None:
+                yield between(before, sample)
+            before = sample
+    except BaseException:
+        program.kill()
+        raise
+    finally:
+        feeder.join()
 
 
-def windows(
-    records: IO[bytes], pid: int, feeder: Feeder, options: argparse.Namespace
-) -> Iterator[Window]:
-    """Read the records of a process to their end. Raises OSError, MsgspecError."""
-    places = 0
-    began = Account.of(pid, feeder)
-    for last in range(options.window, options.frames + 1, options.window):
-        decisions, looks = [], []
-        for line in islice(records, options.window):
-            decisions.append(msgspec.json.decode(line, type=Answer).decision)
-            if len(decisions) % max(1, options.window // LOOKS) == 0:
-                looks.append(resident_mib(pid))
-        if len(decisions) < options.window:
-            return
-        ended, still = Account.of(pid, feeder), decisions.count("stationary")
-        window = Window(
-            frames=last,
-            places=min(places, options.capacity),
-            still=still,
-            accepted=decisions.count("accepted"),
-            cpu_ms=1000 * (ended.cpu_seconds - began.cpu_seconds) / options.window,
-            yardstick_ms=1000 * ended.drawing_since(began),
-            mib=statistics.median(looks),
-        )
-        print(row(window), file=sys.stderr, flush=True)
-        yield window
-        began, places = ended, places + options.window - still
+def write_model(folder: Path) -> Path:
+    """Mean colours of squares as a model, its card beside it."""
+    path = folder / "squares.onnx"
+    nodes = [
+        helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["floats"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node(
+            "AveragePool", ["planes"], ["m"], kernel_shape=[SQUARE] * 2, strides=[SQUARE] * 2
+        ),
+        helper.make_node("Flatten", ["m"], ["flat"], axis=1),
+        helper.make_node("LpNormalization", ["flat"], ["descriptors"], axis=1, p=2),
+    ]
+    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", SIDE, SIDE, 3])
+    found = helper.make_tensor_value_info("descriptors", TensorProto.FLOAT, ["N", DIMENSION])
+    graph = helper.make_graph(nodes, "squares", [images], [found])
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    path.with_suffix(".toml").write_text(CARD, encoding="utf-8")
+    return path
 
 
-class Feeder(threading.Thread):
-    """Draws a flight and writes it, as MJPEG, to where a program reads it."""
-
-    def __init__(self, into: IO[bytes], frames: int, reach: int) -> None:
-        super().__init__(name="feeder")
-        self._into = into
-        self._frames = frames
-        self._reach = reach
-        self.drawn = Drawn(0, 0.0)
-
-    def run(self) -> None:
-        """Write all frames, or as many as are read."""
-        try:
-            with self._into:
-                for number, picture in enumerate(islice(fly(self._reach), self._frames), 1):
-                    _, encoded = cv2.imencode(".jpg", picture)
-                    self.drawn = Drawn(number, time.thread_time())
-                    self._into.write(encoded.tobytes())
-        except BrokenPipeError:
-            # The reader ended, and says why.
-            return
+def feed(pipe: IO[bytes], pictures: Iterator[Image]) -> None:
+    """Write pictures, as one JPEG after the other."""
+    try:
+        with pipe:
+            for picture in pictures:
+                pipe.write(encoded(picture))
+    except OSError:
+        pass  # The program ended early, which its exit code tells.
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """Frames, and the processor time that they took."""
-
-    frames: int
-    seconds: float
+def encoded(picture: Image) -> bytes:
+    """As a JPEG."""
+    return bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1])
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """What a process, and what feeds it, have used up to now."""
-
-    cpu_seconds: float
-    drawn: Drawn
-
-    @classmethod
-    def of(cls, pid: int, feeder: Feeder) -> Account:
-        """As the system keeps it. Raises OSError."""
-        return cls(cpu_seconds(pid), feeder.drawn)
-
-    def drawing_since(self, before: Account) -> float:
-        """Seconds for a frame."""
-        frames = self.drawn.frames - before.drawn.frames
-        return (self.drawn.seconds - before.drawn.seconds) / max(1, frames)
+def samples(process: int, records: IO[bytes], window: int) -> Iterator[Sample]:
+    """One before the first record, and one after each window of `query` records."""
+    yield Sample(0, 0, *usage(process))
+    frames = closures = 0
+    for line in records:
+        record = msgspec.json.decode(line, type=Counted)
+        if record.type != "query":
+            continue
+        frames += 1
+        closures += record.decision == "accepted"
+        if frames % window == 0:
+            yield Sample(frames, closures, *usage(process))
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system, of all threads of a process. Raises OSError."""
-    _, _, fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
-    counted = fields.split()
-    return (int(counted[UTIME]) + int(counted[STIME])) / TICKS_A_SECOND
+def usage(process: int) -> tuple[float, int]:
+    """Seconds of processor time, user and system, and resident bytes."""
+    folder = Path("/proc") / str(process)
+    # The program's name, which may hold blanks, ends at the last bracket.
+    numbers = (folder / "stat").read_text().rpartition(")")[2].split()
+    ticks = int(numbers[11]) + int(numbers[12])
+    pages = int((folder / "statm").read_text().split()[1])
+    return ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def resident_mib(pid: int) -> float:
-    """Raises OSError."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * MIB_A_PAGE
+def between(before: Sample, after: Sample) -> Window:
+    """The window that ends at the second."""
+    spent = 1000 * (after.cpu_seconds - before.cpu_seconds) / (after.frames - before.frames)
+    return Window(after.frames, after.closures - before.closures, spent, after.resident)
 
 
-def compare(measured: list[Window], capacity: int) -> Endurance:
-    """The last window to the first with a full ring. Raises RuntimeError where they are the same."""
-    full = [window for window in measured if window.places == capacity]
-    if len(full) < 2:
-        raise RuntimeError("no two windows with a full ring; give more --frames")
-    early, late = full[0], full[-1]
-    cpu = late.cpu_ms / early.cpu_ms
-    return Endurance(
-        date=str(datetime.date.today()),
-        machine=this_machine(),
-        capacity=capacity,
-        windows=measured,
-        early=early,
-        late=late,
-        cost=cpu * early.yardstick_ms / late.yardstick_ms,
-        cpu=cpu,
-        memory=late.mib / early.mib,
-    )
-
-
-def render(found: Endurance) -> str:
-    """For people."""
-    rows = "\n".join(row(window) for window in found.windows)
-    head = "  ".join(f"{name:>9}" for name in COLUMNS)
-    return (
-        f"Measured on {found.date}, {found.machine}.\n\n{head}\n{rows}\n\n"
-        f"frames to {found.late.frames} against those to {found.early.frames}: cost "
-        f"{found.cost:.3f} (CPU time {found.cpu:.3f}), memory {found.memory:.3f}"
-    )
-
-
-def row(window: Window) -> str:
+def render(window: Window) -> str:
     """A line of the table."""
-    cells = (
-        *(window.frames, window.places, window.still, window.accepted),
-        *(f"{window.cpu_ms:.2f}", f"{window.yardstick_ms:.3f}", f"{window.mib:.1f}"),
-    )
-    return "  ".join(f"{cell:>9}" for cell in cells)
+    cells = [f"{window.frames:,}", f"{window.closures:,}", f"{window.milliseconds:.2f}"]
+    return render_line([*cells, f"{window.resident / 1e6:.1f}"])
+
+
+def judge(windows: list[Window], options: argparse.Namespace) -> int:
+    """Say how the last compare with the first of those of a full ring; 1 where it is too much."""
+    third = max(1, len(windows) // 3)
+    first = median(window.milliseconds for window in windows[:third])
+    last = median(window.milliseconds for window in windows[-third:])
+    time, memory = last / first - 1, windows[-1].resident / windows[0].resident - 1
+    print(f"\nA frame costs {time:+.1%} of processor time, and memory is {memory:+.1%}.")
+    return int(abs(time) > options.time or memory > options.memory)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,14 @@ from functools import partial
 import numpy as np
 
 from streamvpr.config import RunOptions
+from streamvpr.descriptor_ring import FEW, DescriptorRing
 from streamvpr.doctor.checks import Check, Finding, attempt
 from streamvpr.embedding import find_model
 from streamvpr.embedding.card import read_card
 from streamvpr.embedding.proof import textured_picture
 from streamvpr.errors import ModelError
 from streamvpr.features import open_extractor
+from streamvpr.frames import FeatureKind
 from streamvpr.geometry import Verifier
 
 WIDTH, HEIGHT = 640, 480
@@ -42,17 +44,23 @@ def _geometry() -> Finding:
 
 def _memory(model: str | None) -> Finding:
     dimension, capacity = read_card(find_model(model)).dimension, RunOptions().capacity
-    descriptor, features = dimension * 4, open_extractor().most_bytes
-    place = descriptor + features
+    descriptor = DescriptorRing(capacity, dimension).bytes_each
+    features = {kind.value: open_extractor(kind).most_bytes for kind in FeatureKind}
+    usual = features[RunOptions().feature_kind().value]
+    place = descriptor + usual
     values = {
         "dimension": dimension,
+        "descriptor_bytes": descriptor,
+        "code_bytes": DescriptorRing(FEW + 1, dimension).bytes_each - dimension * 4,
+        "feature_bytes": features,
         "place_bytes": place,
         "capacity": capacity,
         "stream_bytes": place * capacity,
     }
+    each = ", ".join(f"{kind} {most:,}" for kind, most in features.items())
     return Finding(
-        f"a place takes up to {place:,} bytes ({descriptor:,} for {dimension} dimensions, "
-        f"{features:,} for local features); --capacity {capacity} is at most "
-        f"{place * capacity / 1e6:,.0f} MB a stream, thumbnails with --output-dir on top",
+        f"a place takes up to {place:,} bytes (descriptor {descriptor:,}, features: {each}); "
+        f"--capacity {capacity} is at most {place * capacity / 1e6:,.0f} MB a stream, thumbnails "
+        f"with --output-dir on top",
         values,
     )

@@ -39,6 +39,7 @@ class TestDoctor:
         for name in ("decode", "model", "speed", "geometry", "memory"):
             assert found[name]["works"] is True
         assert "bytes" in found["memory"]["detail"]
+        assert found["memory"]["values"]["feature_bytes"].keys() == {"orb", "sift", "xfeat"}
         assert list(found["speed"]["values"]) == ["1", "4", "8", "16"]
 
     def test_a_remedy_is_a_command(self, cli: Make, tiny_model: Path) -> None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from streamvpr.database import PlaceDatabase
 from streamvpr.features import OrbExtractor
+from streamvpr.frames import Place
 from streamvpr.geometry import Verifier, glance
 
 from .textures import about_the_middle, half, texture, warped
@@ -66,3 +68,33 @@ def test_comparing_bits_costs_less_than_a_product_of_as_many_numbers() -> None:
     with threadpool_limits(1, user_api="blas"):
         ratio = cpu_ratio(lambda: verifier.verify(query, match), lambda: numbers @ numbers.T)
     assert ratio < 1.5
+
+
+def filled(places: int, dimension: int) -> PlaceDatabase:
+    views = np.random.default_rng(0).normal(size=(1000, dimension)).astype(np.float32)
+    database = PlaceDatabase(places, dimension)
+    for index in range(places):
+        database.add(Place("cam", index, None, "", 1, None, None), views[index % len(views)])
+    return database
+
+
+def test_searching_very_many_places_costs_less_than_reading_them() -> None:
+    """A tenth where this was written."""
+    database, query = filled(100_000, 512), np.ones(512, np.float32)
+    with threadpool_limits(1, user_api="blas"):
+        ratio = cpu_ratio(
+            lambda: database.search(query, most=5, before=90_000), lambda: database.scores(query)
+        )
+    assert ratio < 0.5
+
+
+def test_keeping_a_place_costs_the_same_however_many_there_are() -> None:
+    """The ring is full: each drops the oldest."""
+    few, many, view = filled(1000, 64), filled(30_000, 64), np.ones(64, np.float32)
+    coming = iter(range(1_000_000, 2_000_000))
+
+    def keep(database: PlaceDatabase) -> None:
+        for _ in range(1000):
+            database.add(Place("cam", next(coming), None, "", 1, None, None), view)
+
+    assert cpu_ratio(lambda: keep(many), lambda: keep(few)) < 2
