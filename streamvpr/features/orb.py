@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 MOST_FEATURES = 1000
 # Larger pictures cost more than they find.
 LARGEST_SIDE = 640
-# Between two levels of ORB's pyramid.
-PYRAMID_FACTOR = 1.2
+# From one level of ORB's pyramid to the next, 3.7 times from the first to the last. OpenCV's eight
+# levels at 1.2 reach no further, find the same corners more often, and take a fifth more time.
+PYRAMID_FACTOR = 1.3
+LEVELS = 6
 # Corners that differ from their ring by as few grey levels: dim corridors have no stronger ones.
 FAST_THRESHOLD = 10
 DESCRIPTOR_BYTES = 32
@@ -37,7 +39,10 @@ class OrbExtractor:
     def __init__(self, most: int = MOST_FEATURES) -> None:
         self.most_bytes = most * BYTES_PER_FEATURE
         self._orb = cv2.ORB.create(
-            nfeatures=most, scaleFactor=PYRAMID_FACTOR, fastThreshold=FAST_THRESHOLD
+            nfeatures=most,
+            scaleFactor=PYRAMID_FACTOR,
+            nlevels=LEVELS,
+            fastThreshold=FAST_THRESHOLD,
         )
 
     def extract(self, gray: Image, source_width: int) -> Features:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import cv2
@@ -12,12 +13,13 @@ import numpy as np
 from streamvpr.errors import SourceLost, SourceOpenError
 from streamvpr.frames import Frame, StreamEvent, StreamState, Track
 from streamvpr.sources.base import report_nothing
+from streamvpr.sources.jpeg import JpegDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from streamvpr.frames import Image
+    from streamvpr.frames import Image, Picture
     from streamvpr.sources.base import Report
 
 logger = logging.getLogger(__name__)
@@ -44,7 +46,12 @@ class ImagePicture:
 
     def gray(self, width: int, height: int) -> Image:
         """The luma of the whole picture stretched to (height, width), uint8."""
-        return _as_image(cv2.cvtColor(_stretched(self._bgr, width, height), cv2.COLOR_BGR2GRAY))
+        return _stretched(self._luma, width, height)
+
+    @cached_property
+    def _luma(self) -> Image:
+        # Of the picture as it is: scaling three colours costs three times as much.
+        return _as_image(cv2.cvtColor(self._bgr, cv2.COLOR_BGR2GRAY))
 
 
 def _stretched(picture: Image, width: int, height: int) -> Image:
@@ -79,6 +86,7 @@ class ImageFolderSource:
         self.skipped = 0
         self.report: Report = report_nothing
         self._stopping = False
+        self._jpeg = JpegDecoder()
         try:
             found = [entry for entry in folder.iterdir() if entry.suffix.lower() in SUFFIXES]
         except OSError as error:
@@ -103,11 +111,10 @@ class ImageFolderSource:
         for file in self._files:
             if self._stopping:
                 return
-            bgr = _read(file)
-            if bgr is None:
+            picture = _read(file, self._jpeg)
+            if picture is None:
                 self.skipped += 1
                 continue
-            picture = ImagePicture(bgr)
             if not connected:
                 connected = True
                 track = Track(file.suffix[1:].lower(), picture.width, picture.height)
@@ -126,20 +133,24 @@ class ImageFolderSource:
         """Nothing stays open between two images."""
 
 
-def _read(file: Path) -> Image | None:
+def _read(file: Path, jpeg: JpegDecoder) -> Picture | None:
     try:
-        data = np.fromfile(file, np.uint8)
-        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        data = file.read_bytes()
     except OSError as error:
         logger.warning("skipped %s: %s", file, error.strerror or error)
         return None
+    picture = jpeg.decode(data)
+    if picture is not None:
+        return picture
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error:
         logger.warning("skipped %s: it is damaged, or larger than a gigapixel", file)
         return None
     if bgr is None:
         logger.warning("skipped %s: it is empty or no image", file)
         return None
-    return _as_image(bgr)
+    return ImagePicture(_as_image(bgr))
 
 
 def _as_image(array: cv2.typing.MatLike) -> Image:

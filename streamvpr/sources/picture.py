@@ -11,6 +11,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
+    from av.video.plane import VideoPlane
 
     from streamvpr.frames import Image
 
@@ -29,31 +30,44 @@ class Scalers:
     def __init__(self) -> None:
         self._made: dict[tuple[str, int, int], VideoReformatter] = {}
 
-    def scale(self, frame: VideoFrame, pixels: str, width: int, height: int) -> Image:
-        """The frame as an array of that size and pixel format, uint8."""
+    def rgb(self, frame: VideoFrame, width: int, height: int) -> Image:
+        """The frame as (height, width, 3) uint8 RGB."""
+        # A plane for each colour: into pixels of three, libswscale halves the colours' resolution.
+        planes = self._scale(frame, "gbrp", width, height).planes
+        green, blue, red = map(_pixels, planes)
+        return np.asarray(cv2.merge([red, green, blue]), np.uint8)
+
+    def gray(self, frame: VideoFrame, width: int, height: int) -> Image:
+        """The frame's luma as (height, width) uint8."""
+        return np.asarray(self._scale(frame, "gray", width, height).to_ndarray(), np.uint8)
+
+    def _scale(self, frame: VideoFrame, pixels: str, width: int, height: int) -> VideoFrame:
         scaler = self._made.setdefault((pixels, width, height), VideoReformatter())
-        scaled = scaler.reformat(frame, width, height, pixels, interpolation=Interpolation.AREA)
-        return np.asarray(scaled.to_ndarray(), dtype=np.uint8)
+        return scaler.reformat(frame, width, height, pixels, interpolation=Interpolation.AREA)
 
 
 class VideoPicture:
     """A decoded video frame; libswscale makes each form straight from its planes."""
 
-    def __init__(self, frame: VideoFrame, scalers: Scalers) -> None:
+    def __init__(
+        self, frame: VideoFrame, scalers: Scalers, *, quarter_turns: int | None = None
+    ) -> None:
+        """`quarter_turns`: anticlockwise, to the upright picture; None where the frame says it."""
         self._frame = frame
         self._scalers = scalers
-        self._quarter_turns = round(frame.rotation / 90) % 4
+        told = round(frame.rotation / 90) if quarter_turns is None else quarter_turns
+        self._quarter_turns = told % 4
         sideways = self._quarter_turns % 2 == 1
         self.width = frame.height if sideways else frame.width
         self.height = frame.width if sideways else frame.height
 
     def rgb(self, width: int, height: int) -> Image:
         """The whole picture stretched to (height, width, 3), uint8 RGB."""
-        return self._converted(width, height, "rgb24")
+        return self._upright(self._scalers.rgb(self._frame, *self._stored(width, height)))
 
     def gray(self, width: int, height: int) -> Image:
         """The luma of the whole picture stretched to (height, width), uint8, 0 to 255."""
-        return self._converted(width, height, "gray")
+        return self._upright(self._scalers.gray(self._frame, *self._stored(width, height)))
 
     def checksum(self) -> int:
         """CRC-32 of rows of the first plane: equal for pictures that are the same to the bit."""
@@ -66,18 +80,22 @@ class VideoPicture:
         )
 
     def _plane(self) -> Image:
-        """The first plane, mostly luma, without the padding at the end of its rows."""
+        """The first plane, mostly luma."""
         plane = self._frame.planes[0]
         if plane.line_size <= 0:  # upside down in memory
             return np.asarray(self._frame.to_ndarray(format="gray"), np.uint8)
-        data = np.frombuffer(memoryview(plane), np.uint8)[: plane.line_size * plane.height]
-        rows: Image = data.reshape(plane.height, plane.line_size)
-        return rows[:, : plane.width]
+        return _pixels(plane)
 
-    def _converted(self, width: int, height: int, pixels: str) -> Image:
-        sideways = self._quarter_turns % 2 == 1
-        size = (height, width) if sideways else (width, height)
-        array = self._scalers.scale(self._frame, pixels, *size)
-        if self._quarter_turns:
-            array = np.ascontiguousarray(np.rot90(array, self._quarter_turns))
-        return array
+    def _stored(self, width: int, height: int) -> tuple[int, int]:
+        """The size, lying as the frame does."""
+        return (height, width) if self._quarter_turns % 2 == 1 else (width, height)
+
+    def _upright(self, array: Image) -> Image:
+        return np.ascontiguousarray(np.rot90(array, self._quarter_turns))
+
+
+def _pixels(plane: VideoPlane) -> Image:
+    """A plane without the padding at the end of its rows."""
+    data = np.frombuffer(memoryview(plane), np.uint8)[: plane.line_size * plane.height]
+    rows: Image = data.reshape(plane.height, plane.line_size)
+    return rows[:, : plane.width]

@@ -6,6 +6,7 @@ import time
 from statistics import median
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -13,13 +14,15 @@ from streamvpr.database import PlaceDatabase
 from streamvpr.features import OrbExtractor
 from streamvpr.frames import Place
 from streamvpr.geometry import Verifier, glance
+from streamvpr.sources.images import ImagePicture
+from streamvpr.sources.jpeg import JpegDecoder
 
 from .textures import about_the_middle, half, texture, warped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from streamvpr.frames import Features
+    from streamvpr.frames import Features, Picture
 
 TURNS = 7
 
@@ -98,3 +101,22 @@ def test_keeping_a_place_costs_the_same_however_many_there_are() -> None:
             database.add(Place("cam", next(coming), None, "", 1, None, None), view)
 
     assert cpu_ratio(lambda: keep(many), lambda: keep(few)) < 2
+
+
+def test_a_jpeg_file_costs_less_than_its_colours_in_full_size() -> None:
+    """A third where this was written."""
+    picture = cv2.cvtColor(cv2.resize(texture(3), (1600, 1200)), cv2.COLOR_GRAY2BGR)
+    data = cv2.imencode(".jpg", picture)[1]
+    decoder = JpegDecoder()
+
+    def forms(picture: Picture | None) -> None:
+        assert picture is not None
+        picture.rgb(384, 384)
+        picture.gray(640, 480)
+
+    def colours() -> None:
+        bgr = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+        forms(ImagePicture(bgr))
+
+    jpeg = bytes(data)
+    assert cpu_ratio(lambda: forms(decoder.decode(jpeg)), colours) < 0.75
