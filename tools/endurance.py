@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from streamvpr.frames import Image
 
 # Side of the model's input, and of its squares.
-SIDE, SQUARE = 64, 8
-DIMENSION = 3 * (SIDE // SQUARE) ** 2
+SIDE, SQUARE = 48, 4
+DIMENSION = 3 * (SIDE // SQUARE) ** 2 + 1
 # Pictures behind the last window, so that no program has ended when it is looked at. Less than one.
 MORE = 20
 CARD = f"""
@@ -61,8 +61,8 @@ dimension = {DIMENSION}
 width = {SIDE}
 height = {SIDE}
 [threshold]
-value = 0.9
-without_geometry = 0.99
+value = 0.7
+without_geometry = 0.9
 """
 
 
@@ -229,20 +229,29 @@ class Program:
 
 
 def write_model(folder: Path) -> Path:
-    """Mean colours of squares as a model, its card beside it."""
+    """Mean colours of squares, less their mean, as a model, its card beside it."""
     path = folder / "squares.onnx"
+    pool = {"kernel_shape": [SQUARE] * 2, "strides": [SQUARE] * 2}
     nodes = [
         helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["floats"], ["planes"], perm=[0, 3, 1, 2]),
-        helper.make_node(
-            "AveragePool", ["planes"], ["m"], kernel_shape=[SQUARE] * 2, strides=[SQUARE] * 2
-        ),
-        helper.make_node("Flatten", ["m"], ["flat"], axis=1),
-        helper.make_node("LpNormalization", ["flat"], ["descriptors"], axis=1, p=2),
+        helper.make_node("AveragePool", ["planes"], ["squares"], **pool),
+        helper.make_node("Flatten", ["squares"], ["flat"], axis=1),
+        helper.make_node("ReduceMean", ["flat"], ["mean"], axes=[1], keepdims=1),
+        helper.make_node("Sub", ["flat", "mean"], ["centred"]),
+        # One that is always the same, or a blank picture would have no length.
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "one"], ["always"]),
+        helper.make_node("Concat", ["centred", "always"], ["all"], axis=1),
+        helper.make_node("LpNormalization", ["all"], ["descriptors"], axis=1, p=2),
     ]
     images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", SIDE, SIDE, 3])
     found = helper.make_tensor_value_info("descriptors", TensorProto.FLOAT, ["N", DIMENSION])
-    graph = helper.make_graph(nodes, "squares", [images], [found])
+    constants = [
+        helper.make_tensor("zero", TensorProto.FLOAT, [1], [0.0]),
+        helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0]),
+    ]
+    graph = helper.make_graph(nodes, "squares", [images], [found], constants)
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     path.with_suffix(".toml").write_text(CARD, encoding="utf-8")
     return path
