@@ -185,16 +185,18 @@ class Program:
         """The next one, as a JPEG. Raises RuntimeError where the program has ended."""
         try:
             self._input.write(cv2.imencode(".jpg", picture)[1].tobytes())
-        except BrokenPipeError:
+        except BrokenPipeError as error:
             self.finish()
+            raise RuntimeError("streamvpr ended before the flight did") from error
 
     def finish(self) -> None:
         """Wait until it has decided on all. Raises RuntimeError where it failed."""
         self._end()
-        if self._process.returncode != 0:
+        code = self._process.returncode
+        if code != 0:
             self._log.seek(0)
             said = self._log.read().decode(errors="replace").strip().splitlines()
-            raise RuntimeError(f"streamvpr failed: {said[-1:]}")
+            raise RuntimeError(f"streamvpr ended with {code}: {said[-1] if said else 'not a word'}")
 
     def kill(self) -> None:
         """End it, whatever it does, and let go of what belongs to it."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import endurance
 import pytest
+from long_flight import fly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,7 @@ def test_a_frame_costs_the_same_after_the_ring_was_filled_many_times(
     arguments = ["--frames", "700", "--capacity", "100", "--window", "50", "--compared", "6"]
     code = endurance.main([*arguments, "--time", "0.25", "--memory", "0.1"])
     said, err = capsys.readouterr()
-    assert "endurance: " not in err
+    assert "endurance: " not in err, err
     rows = [line.split("|")[1:-1] for line in said.splitlines() if line.startswith("|")][2:]
     assert [int(row[0].replace(",", "")) for row in rows] == list(range(50, 701, 50))
     again = [int(row[1]) > 30 for row in rows]
@@ -79,4 +80,12 @@ def test_a_program_that_fails_is_told_with_its_last_words(
 ) -> None:
     monkeypatch.setattr(endurance, "CARD", "")
     assert endurance.main(["--frames", "300", "--capacity", "10", "--window", "10"]) == 1
-    assert "endurance: streamvpr failed: " in capsys.readouterr().err
+    assert "endurance: streamvpr ended with 3: streamvpr: error" in capsys.readouterr().err
+
+
+def test_a_program_that_ends_too_early_is_told() -> None:
+    program = endurance.Program(["true"], 10)
+    with pytest.raises(RuntimeError, match="ended before the flight did"):
+        for picture in fly(100):
+            program.show(picture)
+    program.kill()
