@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import deque
 from typing import TYPE_CHECKING
 
 import endurance
@@ -86,6 +87,5 @@ def test_a_program_that_fails_is_told_with_its_last_words(
 def test_a_program_that_ends_too_early_is_told() -> None:
     program = endurance.Program(["true"], 10)
     with pytest.raises(RuntimeError, match="ended before the flight did"):
-        for picture in fly(100):
-            program.show(picture)
+        deque(map(program.show, fly(100)), maxlen=0)
     program.kill()
