@@ -16,7 +16,7 @@ class JpegDecoder:
     """FFmpeg's decoder, for what it is sure to read as other decoders do. For one thread."""
 
     def __init__(self) -> None:
-        self._scalers = Scalers()
+        self._scalers = Scalers(full_colour=True)
         self._context: VideoCodecContext | None = None
 
     def decode(self, data: bytes) -> VideoPicture | None:

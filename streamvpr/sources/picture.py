@@ -27,14 +27,17 @@ class Scalers:
     They belong to one thread, the one that makes the arrays.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, full_colour: bool = False) -> None:
+        """`full_colour`: into pixels of three libswscale halves the colours' resolution, which
+        those of most video are already; into a plane for each it does not."""
+        self._full_colour = full_colour
         self._made: dict[tuple[str, int, int], VideoReformatter] = {}
 
     def rgb(self, frame: VideoFrame, width: int, height: int) -> Image:
         """The frame as (height, width, 3) uint8 RGB."""
-        # A plane for each colour: into pixels of three, libswscale halves the colours' resolution.
-        planes = self._scale(frame, "gbrp", width, height).planes
-        green, blue, red = map(_pixels, planes)
+        if not self._full_colour:
+            return np.asarray(self._scale(frame, "rgb24", width, height).to_ndarray(), np.uint8)
+        green, blue, red = map(_pixels, self._scale(frame, "gbrp", width, height).planes)
         return np.asarray(cv2.merge([red, green, blue]), np.uint8)
 
     def gray(self, frame: VideoFrame, width: int, height: int) -> Image:
