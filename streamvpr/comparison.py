@@ -31,8 +31,8 @@ class Comparison:
     """(M,) increasing rows of the database."""
     scores: NDArray[np.float32]
     """(M,) cosine similarities, of centred descriptors where those are compared."""
-    indices: NDArray[np.int64]
-    """(M,) increasing."""
+    orders: NDArray[np.int64]
+    """(M,) increasing positions in the order of the database."""
     hidden: NDArray[np.bool_]
     """(M,) places that must not match: too recent, or never left."""
     lingering: NDArray[np.bool_]
@@ -51,29 +51,29 @@ class Comparison:
         else:
             found, reach = np.flatnonzero(~self.hidden), NEIGHBOURHOOD
             evidence = self.scores[found]
-        picked = found[distinct_in_time(evidence, self.indices[found], most, reach)]
+        picked = found[distinct_in_time(evidence, self.orders[found], most, reach)]
         return [self._candidate(int(at)) for at in picked]
 
     def beside(self, candidate: Candidate) -> list[Candidate]:
         """The places that were kept just before and just after a candidate."""
-        row = self.database.row(candidate.place.index)
+        row = self.database.row_of(candidate.place)
         return [self._candidate(at) for at in self._near(row, 1) if self.rows[at] != row]
 
-    def around(self, index: int, reach: int, most: int) -> list[Candidate]:
-        """The most similar of the places that were kept within `reach` places of `index`."""
-        near = self._near(self.database.row(index), reach)
+    def around(self, place: Place, reach: int, most: int) -> list[Candidate]:
+        """The most similar of the places that were kept within `reach` places of one."""
+        near = self._near(self.database.row_of(place), reach)
         near.sort(key=lambda at: (-self.scores[at], at))
         return [self._candidate(at) for at in near[:most]]
 
     def lingered(self, most: int) -> list[Candidate]:
         """The most similar of the places that similarity says were never left."""
         found = np.flatnonzero(self.lingering)
-        picked = found[distinct_in_time(self.scores[found], self.indices[found], most)]
+        picked = found[distinct_in_time(self.scores[found], self.orders[found], most)]
         return [self._candidate(int(at)) for at in picked]
 
     def since(self, candidate: Candidate, count: int) -> list[Place]:
         """`count` places, evenly spread, between a candidate and now."""
-        row = self.database.row(candidate.place.index)
+        row = self.database.row_of(candidate.place)
         steps = np.linspace(row, len(self.database), count + 2)[1:-1]
         return [self.database.place(int(step)) for step in steps if int(step) > row]
 

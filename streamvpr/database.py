@@ -31,7 +31,7 @@ class PlaceDatabase:
         self._ring = DescriptorRing(capacity, dimension)
         self.capacity = capacity
         self.dimension = dimension
-        self._indices = np.zeros(capacity, np.int64)
+        self._orders = np.zeros(capacity, np.int64)
         self._places: list[Place | None] = [None] * capacity
         self._place_bytes = 0
         # Places that later frames still showed: index to the newest such frame's index.
@@ -50,11 +50,11 @@ class PlaceDatabase:
         if descriptor.shape != (self.dimension,):
             raise ValueError(f"descriptor {descriptor.shape} in a ring of ({self.dimension},)")
         slot = self._ring.slot(len(self))
-        newest = self._indices[slot - 1]
+        newest = self._orders[slot - 1]
         if len(self) and place.index <= newest:
             raise ValueError(f"place {place.index} after {newest}: indices must increase")
         self._ring.add(descriptor)
-        self._indices[slot] = place.index
+        self._orders[slot] = place.index
         evicted = self._places[slot]
         self._place_bytes += _place_bytes(place)
         self._place_bytes -= 0 if evicted is None else _place_bytes(evicted)
@@ -86,7 +86,7 @@ class PlaceDatabase:
         if left and len(scores):
             hidden |= never_left(scores)
         rows, scores = rows[~hidden], scores[~hidden]
-        picked = rows[distinct_in_time(scores, self.indices(rows), most)]
+        picked = rows[distinct_in_time(scores, self.orders(rows), most)]
         return [
             Candidate(self.place(int(row)), self.exact_score(int(row), descriptor))
             for row in picked
@@ -98,31 +98,41 @@ class PlaceDatabase:
         return self._ring.first
 
     def shortlist(
-        self, descriptor: Descriptor, before: int | None = None, beside: Sequence[int] = ()
+        self, descriptor: Descriptor, before: int | None = None, beside: Sequence[Place] = ()
     ) -> Shortlist:
         """The rows that a query (D,) is compared with: where there are few, all.
 
-        Old enough are those before index `before`; `beside` are indices of places whose neighbours
-        are wanted in any case.
+        Old enough are those before index `before`; `beside` are places whose neighbours are wanted
+        in any case.
         """
-        near = [self.row(index) for index in beside]
+        near = [self.row_of(place) for place in beside]
         return shortlist(self._ring, descriptor, self._past(before), near)
 
     def everything(self, before: int | None = None) -> Shortlist:
         """All rows."""
         return everything(len(self), self._past(before))
 
-    def row(self, index: int) -> int:
-        """How many of the kept places are older than `index`: its row where it is kept."""
+    def order_of(self, place: Place) -> int:
+        """Where a place stands among the others: they are a step apart who were seen one after the
+        other. Of one stream alone that is its index."""
+        return place.index
+
+    def row(self, order: int) -> int:
+        """How many of the kept places stand before `order`: the row of the place that stands there,
+        where it is kept."""
         oldest = self._ring.slot(0)
-        row = int(np.searchsorted(self._indices[oldest : len(self)], index))
+        row = int(np.searchsorted(self._orders[oldest : len(self)], order))
         if row == len(self) - oldest:
-            row += int(np.searchsorted(self._indices[:oldest], index))
+            row += int(np.searchsorted(self._orders[:oldest], order))
         return row
 
-    def indices(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(K,) indices of the places of rows, which are counted from the oldest."""
-        return self._indices[self._ring.slots(rows)]
+    def row_of(self, place: Place) -> int:
+        """The row of a place; where it is not kept any more, how many stand before it."""
+        return self.row(self.order_of(place))
+
+    def orders(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(K,) increasing: where the places of rows stand, which are counted from the oldest."""
+        return self._orders[self._ring.slots(rows)]
 
     def scores(
         self, descriptor: Descriptor, rows: NDArray[np.int64] | None = None
@@ -154,8 +164,8 @@ class PlaceDatabase:
 
     def holds(self, place: Place) -> bool:
         """Whether a place is one of these."""
-        row = self.row(place.index)
-        return row < len(self) and self.place(row) is place
+        row = self.row_of(place)
+        return row < len(self) and self.place(row).key == place.key
 
     def exact_score(self, row: int, descriptor: Descriptor) -> float:
         """Similarity to the place of a row, the same whatever else is kept."""

@@ -141,6 +141,15 @@ class Place:
     """Width of the upright source picture in pixels."""
     features: Features | None
     thumbnail: bytes | None
+    session: str | None = None
+    """Name of the earlier session that it comes from; None for this run's own."""
+    wall_time: float | None = None
+    """When it was seen, in seconds of Unix time; None where that is not known."""
+
+    @property
+    def key(self) -> tuple[str | None, str, int]:
+        """Tells places apart: session, stream, index."""
+        return self.session, self.stream, self.index
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +244,8 @@ class Decision:
     """The sustained revisit that an accepted query belongs to."""
     latency: float | None = None
     """Seconds from the frame's arrival to its being written; None for what is not live."""
+    remembers_sessions: bool = False
+    """Whether the match may be of an earlier session: records say of which, then."""
 
     @property
     def accepted(self) -> bool:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
 
 # A revisit goes on while its closures follow each other within so many frames and places.
 REACH = 5
@@ -13,7 +17,7 @@ class _Revisit:
     loop_id: int
     query: int
     match: int
-    stream: str
+    line: Hashable
 
 
 class RevisitTracker:
@@ -29,18 +33,21 @@ class RevisitTracker:
         self._open: list[_Revisit] = []
         self._next_id = 0
 
-    def assign(self, query: int, match: int, stream: str = "") -> int:
-        """The loop_id of a closure with a place of that stream; queries must come in order."""
+    def assign(self, query: int, match: int, line: Hashable = None) -> int:
+        """The loop_id of a closure with a place of that index; queries must come in order.
+
+        `line` is whose index it is: a stream of a session.
+        """
         self._open = [r for r in self._open if query - r.query <= REACH]
-        near = [r for r in self._open if self._follows(r, query, match, stream)]
+        near = [r for r in self._open if self._follows(r, query, match, line)]
         if not near:
-            self._open.append(_Revisit(self._next_id, query, match, stream))
+            self._open.append(_Revisit(self._next_id, query, match, line))
             self._next_id += 1
             return self._next_id - 1
         revisit = min(near, key=lambda r: (abs(match - r.match), r.loop_id))
         revisit.query, revisit.match = query, match
         return revisit.loop_id
 
-    def _follows(self, revisit: _Revisit, query: int, match: int, stream: str) -> bool:
+    def _follows(self, revisit: _Revisit, query: int, match: int, line: Hashable) -> bool:
         near = abs(match - revisit.match) <= REACH + (query - revisit.query)
-        return near and stream == revisit.stream
+        return near and line == revisit.line

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from streamvpr.background import Level
     from streamvpr.centring import Centring, Uncentred
     from streamvpr.database import PlaceDatabase
-    from streamvpr.frames import Descriptor
+    from streamvpr.frames import Descriptor, Place
     from streamvpr.sequences import SequenceMatcher
     from streamvpr.shortlist import Shortlist
 
@@ -64,13 +64,12 @@ class Past:
         *,
         before: int | None = None,
         left: bool = False,
-        beside: Sequence[int] = (),
+        beside: Sequence[Place] = (),
     ) -> Similarities:
         """Of the next query.
 
         Only places last seen before index `before` may match (all where None), and with `left`
-        only those that the view has left since. `beside` are indices of places whose neighbours
-        are wanted.
+        only those that the view has left since. `beside` are places whose neighbours are wanted.
         """
         rows, usual = self._shortlist(descriptor, before, beside)
         scores = self._centring.scores(self.database, descriptor, rows)
@@ -92,7 +91,7 @@ class Past:
             descriptor,
             found.rows,
             found.scores,
-            self.database.indices(found.rows),
+            self.database.orders(found.rows),
             hidden,
             found.lingering & ~found.recent,
             found.usual,
@@ -101,7 +100,7 @@ class Past:
         )
 
     def _shortlist(
-        self, descriptor: Descriptor, before: int | None, beside: Sequence[int]
+        self, descriptor: Descriptor, before: int | None, beside: Sequence[Place]
     ) -> Shortlist:
         """What the next query is compared with. A sequence passes places that look like nothing,
         and centred descriptors are other ones than those that are coded: all, then."""

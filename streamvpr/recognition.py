@@ -93,7 +93,7 @@ class Recognizer:
         self._revisits = RevisitTracker()
         self._support = Support()
         self._random = np.random.default_rng(self._search.seed)
-        self._last_match: tuple[PlaceDatabase, int] | None = None
+        self._last_match: tuple[PlaceDatabase, Place] | None = None
 
     def share(self, others: Sequence[PlaceDatabase]) -> None:
         """Match the past of other streams, too. The exclusion is for the stream's own."""
@@ -152,8 +152,8 @@ class Recognizer:
         level = self._background.level(np.concatenate([f.background for f in found]))
         return [p.compare(descriptor, f, level) for p, f in zip(pasts, found, strict=True)]
 
-    def _matched_last(self, past: Past) -> list[int]:
-        """Index of the last query's match, where it is of that past."""
+    def _matched_last(self, past: Past) -> list[Place]:
+        """The last query's match, where it is of that past."""
         last = self._last_match
         return [last[1]] if last is not None and last[0] is past.database else []
 
@@ -209,19 +209,19 @@ class Recognizer:
         """Places near the last query's match, where it had one."""
         if self._last_match is None:
             return []
-        database, index = self._last_match
+        database, place = self._last_match
         return [
             (candidate, comparison)
             for comparison in comparisons
             if comparison.database is database
-            for candidate in comparison.around(index, CONTINUED_REACH, CONTINUED)
+            for candidate in comparison.around(place, CONTINUED_REACH, CONTINUED)
         ]
 
     def _with_loop(self, decision: Decision) -> Decision:
         if not decision.accepted or decision.match is None:
             return decision
         place = decision.match.place
-        loop_id = self._revisits.assign(decision.query.index, place.index, place.stream)
+        loop_id = self._revisits.assign(decision.query.index, place.index, place.key[:2])
         return replace(decision, loop_id=loop_id)
 
 
@@ -231,7 +231,7 @@ class _Assessed:
     def __init__(self, query: Described, judge: Judge) -> None:
         self._query = query
         self._judge = judge
-        self._found: dict[tuple[int, int], _Found] = {}
+        self._found: dict[tuple[str | None, str, int], _Found] = {}
         self._agreed = 0
 
     def __len__(self) -> int:
@@ -239,7 +239,7 @@ class _Assessed:
 
     def add(self, proposals: Iterable[Proposal]) -> None:
         """Assess those that were not yet, the most promising first."""
-        new = {_key(*proposal): proposal for proposal in proposals}
+        new = {candidate.place.key: (candidate, of) for candidate, of in proposals}
         looks = [
             (key, self._judge.look(self._query, candidate), comparison)
             for key, (candidate, comparison) in new.items()
@@ -259,7 +259,7 @@ class _Assessed:
             return
         decision = self._judge.assess(self._query, look)
         if decision.accepted:
-            self._found[_key(candidate, comparison)] = _Found(decision, comparison, True)
+            self._found[candidate.place.key] = _Found(decision, comparison, True)
 
     def similar(self) -> list[Place]:
         """The candidates that were similar enough."""
@@ -304,11 +304,6 @@ class _Found(NamedTuple):
     """Whether geometry saw something of the query's view in it."""
 
 
-def _key(candidate: Candidate, comparison: Comparison) -> tuple[int, int]:
-    """Tells places apart: one of the same index may be another stream's."""
-    return id(comparison.database), candidate.place.index
-
-
 def _rank(candidate: Candidate) -> float:
     """What candidates of several pasts are ordered by: one scale for all of them."""
     return candidate.score if candidate.agreement is None else candidate.prominence
@@ -316,11 +311,11 @@ def _rank(candidate: Candidate) -> float:
 
 def _match_of(
     decision: Decision, comparisons: list[Comparison]
-) -> tuple[PlaceDatabase, int] | None:
+) -> tuple[PlaceDatabase, Place] | None:
     if not decision.accepted or decision.match is None:
         return None
     place = decision.match.place
     for comparison in comparisons:
         if comparison.database.holds(place):
-            return comparison.database, place.index
+            return comparison.database, place
     return None

@@ -20,8 +20,8 @@ class Support:
     """Remembers the candidates of the last WINDOW queries of a stream."""
 
     def __init__(self) -> None:
-        # (stream, index) of the places, one set a query.
-        self._recent: deque[set[tuple[str, int]]] = deque(maxlen=WINDOW)
+        # Keys of the places, one set a query.
+        self._recent: deque[set[tuple[str | None, str, int]]] = deque(maxlen=WINDOW)
 
     def of(self, match: Place) -> int:
         """How many of the last queries had a candidate within reach of a match.
@@ -30,12 +30,12 @@ class Support:
         """
         return sum(
             any(
-                stream == match.stream and abs(index - match.index) <= REACH + back
-                for stream, index in candidates
+                (session, stream) == match.key[:2] and abs(index - match.index) <= REACH + back
+                for session, stream, index in candidates
             )
             for back, candidates in enumerate(reversed(self._recent), 1)
         )
 
     def add(self, candidates: Iterable[Place]) -> None:
         """Take the candidates of the newest query that similarity let through."""
-        self._recent.append({(place.stream, place.index) for place in candidates})
+        self._recent.append({place.key for place in candidates})

@@ -254,13 +254,13 @@ def test_adding_copies_nothing(filled: int) -> None:
     view = np.ones(64, np.float32)
     for index in range(filled):
         database.add(place(index), view)
-    rings = (database._ring._vectors, database._indices, database._places)
+    rings = (database._ring._vectors, database._orders, database._places)
     places = [place(index) for index in range(filled, filled + 100)]
     more = iter(places)
     peak = peak_bytes(lambda: [database.add(next(more), view) for _ in range(50)])
     assert peak < 30_000, "a ring has a megabyte"
     assert rings[0] is database._ring._vectors
-    assert rings[1] is database._indices
+    assert rings[1] is database._orders
     assert rings[2] is database._places
 
 
