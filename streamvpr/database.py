@@ -167,6 +167,10 @@ class PlaceDatabase:
         row = self.row_of(place)
         return row < len(self) and self.place(row).key == place.key
 
+    def pictured(self, place: Place) -> Place:
+        """A place of these with its thumbnail, where that is kept."""
+        return place
+
     def exact_score(self, row: int, descriptor: Descriptor) -> float:
         """Similarity to the place of a row, the same whatever else is kept."""
         return self._ring.exact_score(row, descriptor)

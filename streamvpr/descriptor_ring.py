@@ -82,6 +82,15 @@ class DescriptorRing:
         if self.added >= self._code_at and len(self._codes):
             self._code()
 
+    def extend(self, descriptors: NDArray[np.float32]) -> None:
+        """Keep (N, D) descriptors at once, of which a ring that is empty has room for all."""
+        if self.added or len(descriptors) > self.capacity:
+            raise ValueError(f"{len(descriptors)} at once for an empty ring of {self.capacity}")
+        self._vectors[: len(descriptors)] = descriptors
+        self.added = len(descriptors)
+        if self.added >= self._code_at and len(self._codes):
+            self._code()
+
     def slot(self, row: int) -> int:
         """Where the ring keeps a row; the one behind the last is where the next goes."""
         return (self.first + row) % self.capacity

@@ -216,6 +216,15 @@ class Verification:
     """None without a camera, and where the views leave it open."""
 
 
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A place with what it is found by."""
+
+    place: Place
+    descriptor: Descriptor
+    """(D,) float32 of length 1."""
+
+
 class Verdict(StrEnum):
     """Why a query closed a loop, or why it did not."""
 
@@ -244,8 +253,10 @@ class Decision:
     """The sustained revisit that an accepted query belongs to."""
     latency: float | None = None
     """Seconds from the frame's arrival to its being written; None for what is not live."""
-    remembers_sessions: bool = False
+    knows_sessions: bool = False
     """Whether the match may be of an earlier session: records say of which, then."""
+    remembered: Remembered | None = None
+    """What was kept of the query for later ones; None where nothing was."""
 
     @property
     def accepted(self) -> bool:

@@ -29,6 +29,12 @@ def within(
     return validate
 
 
+def named(_: type, value: str | None) -> None:
+    """A cyclopts validator of a name that fits on a line."""
+    if value is not None and not (value.strip() and value.isprintable() and len(value) <= 200):
+        raise ValueError("Must be 1 to 200 printable characters.")
+
+
 def parse_seconds(text: str) -> float:
     """Seconds, or [HH:]MM:SS[.fraction] as ffmpeg takes them, up to a century.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from streamvpr.background import Background, Unnormalised
 from streamvpr.centring import Centring, Uncentred
-from streamvpr.frames import Decision, Place, Verdict
+from streamvpr.frames import Decision, Place, Remembered, Verdict
 from streamvpr.judge import certainty
 from streamvpr.loops import RevisitTracker
 from streamvpr.past import Past
@@ -79,11 +79,19 @@ class Recognizer:
         *,
         exclusion: Exclusion | None,
         search: SearchOptions | None = None,
+        thumbnails: bool = True,
+        knows_sessions: bool = False,
     ) -> None:
-        """`exclusion` is None for a fixed database, to which queries are not added."""
+        """`exclusion` is None for a fixed database, to which queries are not added.
+
+        `thumbnails`: whether places keep those of their keyframes. `knows_sessions`: whether places
+        of earlier sessions are among what is searched.
+        """
         self.database = database
         self._judge = judge
         self._search = search or SearchOptions()
+        self._thumbnails = thumbnails
+        self._knows_sessions = knows_sessions
         normalise, threshold = self._search.normalise, judge.sim_threshold
         self._background = Background() if normalise else Unnormalised(threshold)
         self._centring = Centring() if self._search.centre else Uncentred()
@@ -96,10 +104,11 @@ class Recognizer:
         self._last_match: tuple[PlaceDatabase, Place] | None = None
 
     def share(self, others: Sequence[PlaceDatabase]) -> None:
-        """Match the past of other streams, too. The exclusion is for the stream's own."""
+        """Match the past of other streams and sessions, too. The exclusion is for the stream's
+        own."""
         self._others = [self._past(other) for other in others]
 
-    def remember(self, item: Described) -> None:
+    def remember(self, item: Described) -> Remembered:
         """Add a described keyframe to the past without asking anything of it."""
         assert item.descriptor is not None
         keyframe = item.keyframe
@@ -110,10 +119,12 @@ class Recognizer:
             path=keyframe.path,
             width=keyframe.width,
             features=item.features,
-            thumbnail=keyframe.thumbnail,
+            thumbnail=keyframe.thumbnail if self._thumbnails else None,
+            wall_time=None if keyframe.arrival is None else keyframe.arrival.taken,
         )
         self.database.add(place, item.descriptor)
         self._centring.add(item.descriptor)
+        return Remembered(place, item.descriptor)
 
     def observe(self, item: Described) -> Decision:
         """Decide on a frame from the past alone, then add it to the past (online)."""
@@ -123,13 +134,12 @@ class Recognizer:
             before = self._window.advance(keyframe.index, keyframe.time)
         if keyframe.same_view_as is not None:
             self.database.mark_seen(keyframe.same_view_as, keyframe.index)
-            return Decision(keyframe, Verdict.STATIONARY)
+            return self._told(Decision(keyframe, Verdict.STATIONARY))
         comparisons = self._compare(item, before)
         decision = self._decide(item, comparisons)
         self._last_match = _match_of(decision, comparisons)
-        if self._window is not None:
-            self.remember(item)
-        return self._with_loop(decision)
+        remembered = None if self._window is None else self.remember(item)
+        return self._told(self._with_loop(replace(decision, remembered=remembered)))
 
     def _past(self, database: PlaceDatabase) -> Past:
         length, both_ways = self._search.sequence_length, self._search.bidirectional
@@ -158,10 +168,7 @@ class Recognizer:
         return [last[1]] if last is not None and last[0] is past.database else []
 
     def _decide(self, item: Described, comparisons: list[Comparison]) -> Decision:
-        if len(comparisons[0].usual) > 1:
-            most = self._judge.wants_unrelated()
-            for place in comparisons[0].unrelated(most, self._random):
-                self._judge.learn_chance(item, place)
+        self._learn_chance(item, comparisons)
         assessed = _Assessed(item, self._judge)
         assessed.add(self._most_alike(comparisons))
         if self._asks_neighbours:
@@ -172,6 +179,14 @@ class Recognizer:
         decision = self._supported(assessed.decision())
         self._support.add(assessed.similar())
         return decision
+
+    def _learn_chance(self, item: Described, comparisons: list[Comparison]) -> None:
+        """Of the stream's own past, or while that is too short of another that is searched."""
+        long = [comparison for comparison in comparisons if len(comparison.usual) > 1]
+        if long:
+            most = self._judge.wants_unrelated()
+            for place in long[0].unrelated(most, self._random):
+                self._judge.learn_chance(item, place)
 
     def _add_left(self, own: Comparison, assessed: _Assessed) -> None:
         """Also places that similarity alone takes for the present view, never left.
@@ -222,7 +237,14 @@ class Recognizer:
             return decision
         place = decision.match.place
         loop_id = self._revisits.assign(decision.query.index, place.index, place.key[:2])
-        return replace(decision, loop_id=loop_id)
+        database, _ = self._last_match or (self.database, place)
+        match = replace(decision.match, place=database.pictured(place))
+        return replace(decision, match=match, loop_id=loop_id)
+
+    def _told(self, decision: Decision) -> Decision:
+        if not self._knows_sessions:
+            return decision
+        return replace(decision, knows_sessions=True)
 
 
 class _Assessed:

@@ -42,6 +42,10 @@ class LoopClosure(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     query_path: str
     match_path: str
     match_stream: str
+    match_session: str | msgspec.UnsetType | None = msgspec.UNSET
+    """With a map only: the earlier session that the match is of; None for this run's own."""
+    match_wall_time: str | msgspec.UnsetType | None = msgspec.UNSET
+    """With a map only: when the match was seen, RFC 3339 in UTC; None where that is not known."""
     homography: tuple[float, ...] | None
     """Query pixels to match pixels, 9 numbers row by row, in pixels of the upright source. None
     where it is not the model."""
@@ -72,6 +76,9 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="qu
     """As in LoopClosure."""
     decision: str = ""
     match_idx: int | None = None
+    match_stream: str | msgspec.UnsetType | None = msgspec.UNSET
+    match_session: str | msgspec.UnsetType | None = msgspec.UNSET
+    """With a map only, as in LoopClosure: whose index `match_idx` is."""
     score: float | None = None
     confidence: float | None = None
     inliers: int | None = None
@@ -167,6 +174,8 @@ def loop_closure(decision: Decision) -> LoopClosure:
         query_path=query.path,
         match_path=match.place.path,
         match_stream=match.place.stream,
+        match_session=match.place.session if decision.knows_sessions else msgspec.UNSET,
+        match_wall_time=_seen(match.place.wall_time) if decision.knows_sessions else msgspec.UNSET,
         homography=None if verification is None else _nine(verification.homography),
         geometry=_model(verification),
         fundamental=None if verification is None else _nine(verification.fundamental),
@@ -187,6 +196,8 @@ def query(decision: Decision) -> Query:
         query_time=_seconds(decision.query.time),
         decision=decision.verdict.value,
         match_idx=None if match is None else match.place.index,
+        match_stream=_line(decision, None if match is None else match.place.stream),
+        match_session=_line(decision, None if match is None else match.place.session),
         score=None if match is None else _score(match.score),
         confidence=None if decision.confidence is None else _score(decision.confidence),
         inliers=None if verification is None else verification.inliers,
@@ -225,6 +236,14 @@ def rfc3339(seconds: float) -> str:
 
 def _sent(arrival: Arrival | None) -> str | msgspec.UnsetType:
     return msgspec.UNSET if arrival is None else rfc3339(arrival.taken)
+
+
+def _seen(wall_time: float | None) -> str | None:
+    return None if wall_time is None else rfc3339(wall_time)
+
+
+def _line(decision: Decision, name: str | None) -> str | msgspec.UnsetType | None:
+    return name if decision.knows_sessions else msgspec.UNSET
 
 
 def _milliseconds(seconds: float | None) -> float | msgspec.UnsetType:

@@ -5,48 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from streamvpr.calibrated import of_camera, open_camera
-from streamvpr.config import (
-    HEALTH_SECONDS,
-    MatchOptions,
-    RunOptions,
-    require_clock,
-    require_sequence,
-)
-from streamvpr.database import PlaceDatabase
-from streamvpr.embedding import open_embedder
-from streamvpr.errors import ConfigError, SourceError, StreamVPRError
-from streamvpr.features import open_extractor
-from streamvpr.geometry import Verifier
-from streamvpr.geometry.chance import ChanceInliers
-from streamvpr.judge import Judge
-from streamvpr.keyframes import FrameReader, KeyframeForms, KeyframeMaker
-from streamvpr.pipeline import Pipeline
-from streamvpr.recognition import Recognizer, SearchOptions
-from streamvpr.sampler import StillnessGate
-from streamvpr.sinks import ClosureChooser, Fanout, FolderSink
+from streamvpr.config import HEALTH_SECONDS, MatchOptions, RunOptions, require_clock
+from streamvpr.errors import ConfigError, SourceError, StoreError, StreamVPRError
+from streamvpr.kit import Kit
+from streamvpr.maps import NewSession, is_map, open_prior
+from streamvpr.sinks import PlacesSink
 from streamvpr.sources import name_sources, open_concat, open_source
 from streamvpr.sources.address import Kind, parse_address
-from streamvpr.stream import Stream
-from streamvpr.summary import ClosureCounter, Summary
+from streamvpr.summary import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from streamvpr.channel import Overflow
-    from streamvpr.config import RecognitionOptions
-    from streamvpr.embedding import Embedder, ModelCard
-    from streamvpr.features import FeatureExtractor
+    from streamvpr.database import PlaceDatabase
     from streamvpr.frames import Decision, Described
-    from streamvpr.sampler import Exclusion
-    from streamvpr.sinks import Sink
+    from streamvpr.maps import Prior
+    from streamvpr.pipeline import Pipeline
+    from streamvpr.recognition import Recognizer
+    from streamvpr.sinks import ClosureChooser, Sink
     from streamvpr.sources import Source
+    from streamvpr.stream import Stream
+    from streamvpr.summary import ClosureCounter
     from streamvpr.watch import Watch
-
-# Every cosine similarity reaches it.
-NO_THRESHOLD = -1.0
 
 logger = logging.getLogger(__name__)
 
@@ -60,11 +43,14 @@ class Session:
         databases: list[PlaceDatabase],
         sink: ClosureChooser,
         counter: ClosureCounter,
+        prior: Prior | None = None,
     ) -> None:
+        """`prior` is the map that is searched, which is let go of at the end."""
         self._pipelines = pipelines
         self._databases = databases
         self._sink = sink
         self._counter = counter
+        self._prior = prior
         self._stopping = False
         self._began = time.perf_counter()
 
@@ -92,12 +78,18 @@ class Session:
                 if not self._stopping:
                     await pipeline.run()
         finally:
-            await asyncio.to_thread(self._sink.close)
+            await asyncio.to_thread(self._close)
 
     @property
     def stuck_for(self) -> float:
         """Longest time, in seconds, that a stage which waits for nobody has taken for one call."""
         return max(pipeline.stuck_for for pipeline in self._pipelines)
+
+    def _close(self) -> None:
+        # First, so that the writer is the last one at the map, and can leave one file behind.
+        if self._prior is not None:
+            self._prior.close()
+        self._sink.close()
 
     def summary(self) -> Summary:
         """What was done so far."""
@@ -125,38 +117,45 @@ def open_online(
     ConfigError, ModelError, StoreError, and SourceOpenError where no source at all can be opened.
     """
     opened = open_sources(sources, options)
+    prior: Prior | None = None
     try:
         for source in opened:
             require_clock(options, source=source.path, has_clock=source.has_clock)
         kit = kit or Kit(options)
         exclusion = options.exclusion()
-        previews = options.output_dir is not None
-        recognizers = [kit.recognizer(exclusion) for _ in opened]
-        if options.shared_places:
-            _share(recognizers)
+        prior = _open_prior(options, kit)
+        recognizers = [kit.recognizer(exclusion, knows_sessions=prior is not None) for _ in opened]
+        _share(recognizers, prior, across=options.shared_places)
         streams = [
             kit.stream(
                 source,
                 recognizer,
                 recognizer.observe,
                 exclusion,
-                previews=previews,
+                thumbnails=options.output_dir is not None or _writes(prior),
                 overflow=options.on_overload,
             )
             for source, recognizer in zip(opened, recognizers, strict=True)
         ]
+        sinks = [*sinks, *_places_sinks(prior)]
         output, counter = kit.output(sinks, [source.path for source in opened])
     except BaseException:
         _close(opened)
+        _discard(prior)
         raise
     pipeline = kit.pipeline(streams, output, health_every=_health_every(options, streams))
-    return Session([pipeline], [r.database for r in recognizers], output, counter)
+    return Session([pipeline], [r.database for r in recognizers], output, counter, prior)
 
 
 def open_offline(
     database: str, query: str, options: MatchOptions, sinks: Iterable[Sink]
 ) -> Session:
-    """Each frame of `query` against all frames of `database`. Raises as `open_online`."""
+    """Each frame of `query` against all frames of `database`, or all places of a map.
+
+    Raises as `open_online`.
+    """
+    if is_map(Path(database)):
+        return _open_against_map(Path(database), query, options, sinks)
     opened: list[Source] = []
     try:
         named = name_sources([database, query])
@@ -166,10 +165,10 @@ def open_offline(
             _refuse_live(opened[-1])
         kit = Kit(options)
         recognizer = kit.recognizer(None)
-        previews = options.output_dir is not None
+        shown = options.output_dir is not None
         remember = _remember(recognizer, options)
-        past = kit.stream(opened[0], recognizer, remember, None, previews=previews)
-        present = kit.stream(opened[1], recognizer, recognizer.observe, None, previews=previews)
+        past = kit.stream(opened[0], recognizer, remember, None, thumbnails=shown)
+        present = kit.stream(opened[1], recognizer, recognizer.observe, None, thumbnails=shown)
         output, counter = kit.output(sinks, [source.path for source in opened])
     except BaseException:
         _close(opened)
@@ -178,157 +177,28 @@ def open_offline(
     return Session(pipelines, [recognizer.database], output, counter)
 
 
-class Kit:
-    """The parts of a run, made from its options; of one run after the other."""
-
-    def __init__(self, options: RecognitionOptions) -> None:
-        """Open what they have in common, the model above all. Raises ConfigError, ModelError."""
-        require_sequence(options)
-        self._options = options
-        self._camera = open_camera(options)
-        self._embedder: Embedder = open_embedder(
-            options.model,
-            device=options.device,
-            threads=options.threads,
-            batch_size=options.batch_size,
-        )
-        card = self._embedder.card
-        note = self._embedder.note
-        why = f" (not on cuda: {note})" if note else ""
-        logger.info("model %s on %s%s", card.name, self._embedder.device, why)
-        self._sim_threshold = _sim_threshold(options, card)
-        self._extractor = self._open_extractor() if options.verify_geom else None
-
-    def _open_extractor(self) -> FeatureExtractor:
-        options = self._options
-        return open_extractor(
-            options.feature_kind(), device=self._embedder.device, threads=options.threads
-        )
-
-    @property
-    def embedder(self) -> Embedder:
-        """The model on its device."""
-        return self._embedder
-
-    def recognizer(self, exclusion: Exclusion | None) -> Recognizer:
-        """What decides on the frames of a new stream; `exclusion` None: of a fixed database."""
-        options = self._options
-        verifier = Verifier(
-            least_matches=options.min_inliers,
-            reproj_thresh=options.reproj_thresh,
-            seed=options.seed,
-            geometry=options.geometry,
-            camera=self._camera,
-        )
-        judge = Judge(
-            sim_threshold=self._sim_threshold,
-            min_inliers=options.min_inliers,
-            verifier=verifier if options.verify_geom else None,
-            min_overlap=options.min_overlap,
-            chance=ChanceInliers(options.feature_kind()) if options.chance else None,
-        )
-        return Recognizer(
-            PlaceDatabase(options.capacity, self._embedder.card.dimension),
-            judge,
-            exclusion=exclusion,
-            search=SearchOptions(
-                top_k=options.top_k,
-                sequence_length=options.sequence_length,
-                bidirectional=options.bidirectional,
-                centre=options.centre,
-                normalise=options.normalise,
-                neighbours=options.neighbours,
-                support=options.support,
-                seed=options.seed,
-            ),
-        )
-
-    def stream(
-        self,
-        source: Source,
-        recognizer: Recognizer,
-        observe: Callable[[Described], Decision | None],
-        exclusion: Exclusion | None,
-        *,
-        previews: bool,
-        overflow: Overflow | None = None,
-    ) -> Stream:
-        """A source on its way to what decides on its frames."""
-        size = self._embedder.card.input
-        options = self._options
-        forms = KeyframeForms(
-            size.width,
-            size.height,
-            analysed_side=None if self._extractor is None else self._extractor.largest_side,
-            thumbnail=previews,
-        )
-        gate = None if exclusion is None else StillnessGate(exclusion)
-        database = recognizer.database
-        return Stream(
-            FrameReader(source, fps=options.fps),
-            KeyframeMaker(source.name, forms, gate),
-            of_camera(self._camera, observe),
-            places=lambda: (len(database), database.nbytes),
-            overflow=overflow,
-        )
-
-    def pipeline(
-        self, streams: list[Stream], sink: ClosureChooser, *, health_every: float | None = None
-    ) -> Pipeline:
-        """Streams through the model to where decisions go."""
-        return Pipeline(
-            streams,
-            embedder=self._embedder,
-            extractor=self._extractor,
-            sink=sink,
-            batch_size=self._options.batch_size,
-            health_every=health_every,
-        )
-
-    def output(
-        self, sinks: Iterable[Sink], paths: list[str]
-    ) -> tuple[ClosureChooser, ClosureCounter]:
-        """Where decisions go: the sinks given, a counter, and the output folder."""
-        counter = ClosureCounter()
-        served: list[Sink] = [counter, *sinks]
-        folder = self._options.output_dir
-        if folder is not None:
-            served.append(
-                FolderSink(
-                    folder,
-                    settings=self._effective(),
-                    sources=paths,
-                    sim_threshold=self._sim_threshold,
-                )
-            )
-        return ClosureChooser(Fanout(served), self._options.emit), counter
-
-    def _effective(self) -> dict[str, Any]:
-        settings = self._options.effective()
-        settings["model"] = self._options.model or self._embedder.card.name
-        settings["device"] = self._embedder.device
-        settings["sim-threshold"] = self._sim_threshold
-        return settings
-
-
-def _sim_threshold(options: RecognitionOptions, card: ModelCard) -> float:
-    """Least similarity of a candidate: what was asked for, else what the model's card says."""
-    if options.sim_threshold is not None:
-        return options.sim_threshold
-    threshold = card.threshold
-    remedy = "`streamvpr calibrate` proposes one from your own video"
-    if options.verify_geom:
-        if threshold.value is None:
-            logger.warning(
-                "no threshold on the card of %s: geometry decides; %s", card.name, remedy
-            )
-        return NO_THRESHOLD if threshold.value is None else threshold.value
-    if threshold.without_geometry is None:
-        raise ConfigError(
-            f"--no-verify-geom: the card of {card.name} has no threshold.without_geometry, and a "
-            f"guess would make false loops; give --sim-threshold ({remedy})"
-        )
-    return threshold.without_geometry
+def _open_against_map(
+    path: Path, query: str, options: MatchOptions, sinks: Iterable[Sink]
+) -> Session:
+    """Each frame of `query` against all places of a map."""
+    ((name, address),) = name_sources([query])
+    source = open_source(address, name=name, options=options.source_options())
+    prior: Prior | None = None
+    try:
+        _refuse_live(source)
+        kit = Kit(options)
+        prior = open_prior(path, kit.map_model(), NewSession({}), read_only=True)
+        if prior.history is None:
+            raise StoreError(f"the map {path} has no places; add some with `run --map`")
+        recognizer = kit.recognizer(None, database=prior.history, knows_sessions=True)
+        shown = options.output_dir is not None
+        stream = kit.stream(source, recognizer, recognizer.observe, None, thumbnails=shown)
+        output, counter = kit.output(sinks, [str(path), source.path])
+    except BaseException:
+        source.close()
+        _discard(prior)
+        raise
+    return Session([kit.pipeline([stream], output)], [recognizer.database], output, counter, prior)
 
 
 def open_sources(sources: list[str], options: RunOptions) -> list[Source]:
@@ -357,9 +227,38 @@ def open_sources(sources: list[str], options: RunOptions) -> list[Source]:
     return opened
 
 
-def _share(recognizers: list[Recognizer]) -> None:
+def _share(recognizers: list[Recognizer], prior: Prior | None, *, across: bool) -> None:
+    """What each searches besides its own past: those of the others, and earlier sessions."""
+    history = [] if prior is None or prior.history is None else [prior.history]
     for recognizer in recognizers:
-        recognizer.share([other.database for other in recognizers if other is not recognizer])
+        others = [other.database for other in recognizers if across and other is not recognizer]
+        recognizer.share([*others, *history])
+
+
+def _open_prior(options: RunOptions, kit: Kit) -> Prior | None:
+    """The map that was asked for. Raises StoreError, ModelError, ConfigError."""
+    if options.map is None:
+        if options.map_read_only or options.session is not None:
+            raise ConfigError("--map-read-only and --session are about a map; give --map FILE")
+        return None
+    session = NewSession(kit.effective(), options.session)
+    return open_prior(options.map, kit.map_model(), session, read_only=options.map_read_only)
+
+
+def _writes(prior: Prior | None) -> bool:
+    return prior is not None and prior.writer is not None
+
+
+def _places_sinks(prior: Prior | None) -> list[Sink]:
+    return [] if prior is None or prior.writer is None else [PlacesSink(prior.writer)]
+
+
+def _discard(prior: Prior | None) -> None:
+    """Let go of a map that was opened in vain."""
+    if prior is not None:
+        prior.close()
+        if prior.writer is not None:
+            prior.writer.close()
 
 
 def _health_every(options: RunOptions, streams: list[Stream]) -> float | None:

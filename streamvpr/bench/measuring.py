@@ -20,8 +20,9 @@ from streamvpr.bench.turn import InTurn, Ran, Reading, Turn
 from streamvpr.demo import flight
 from streamvpr.errors import ConfigError
 from streamvpr.frames import Verdict
+from streamvpr.kit import Kit
 from streamvpr.media import encode_video
-from streamvpr.session import Kit, open_online, open_sources
+from streamvpr.session import open_online, open_sources
 from streamvpr.sinks import JsonLinesSink
 
 if TYPE_CHECKING:
@@ -200,7 +201,10 @@ def open_bench(sources: list[str], options: BenchOptions) -> Iterator[Bench]:
 
 
 def _writing_to(folder: Path, options: BenchOptions) -> BenchOptions:
-    """The options with their output in a folder of our own: that of a real run stays as it is."""
+    """The options with their output in a folder of our own, and a map that is only searched: those
+    of a real run stay as they are."""
+    if options.map is not None:
+        options = replace(options, map_read_only=True, session=None)
     if options.output_dir is None:
         return options
     return replace(options, output_dir=folder / "output")

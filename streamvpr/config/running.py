@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from streamvpr.channel import Overflow
 from streamvpr.config.recognising import RecognitionOptions
 from streamvpr.errors import ConfigError
-from streamvpr.parsing import LONGEST_SECONDS, within
+from streamvpr.parsing import LONGEST_SECONDS, named, within
 from streamvpr.sampler import Exclusion
 from streamvpr.sources import SourceOptions
 
@@ -40,7 +40,23 @@ class RunOptions(RecognitionOptions):
         bool,
         Parameter(help="The sources are the files of one recording: one stream, one clock."),
     ] = False
-
+    map: Annotated[
+        Path | None,
+        Parameter(
+            help="A file of saved places: those of earlier runs are searched from the start, and "
+            "this run's are added as it goes. Made where there is none."
+        ),
+    ] = None
+    map_read_only: Annotated[
+        bool, Parameter(help="Only search the map; add nothing to it.", negative=())
+    ] = False
+    session: Annotated[
+        str | None,
+        Parameter(
+            help="Name of this run in the map. Default: when it began, in UTC.",
+            validator=named,
+        ),
+    ] = None
     shared_places: Annotated[
         bool, Parameter(help="Streams match each other's past too, and not only their own.")
     ] = False

@@ -22,7 +22,8 @@ from streamvpr.errors import (
     StoreError,
 )
 from streamvpr.keyframes import FrameReader
-from streamvpr.session import Kit, open_offline, open_online
+from streamvpr.kit import Kit
+from streamvpr.session import open_offline, open_online
 from streamvpr.sources import VideoSource
 
 if TYPE_CHECKING:

@@ -1,0 +1,220 @@
+"""The parts of a run, made from its options."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from streamvpr.calibrated import of_camera, open_camera
+from streamvpr.config import require_sequence
+from streamvpr.database import PlaceDatabase
+from streamvpr.embedding import find_model, open_embedder
+from streamvpr.embedding.card import file_sha256
+from streamvpr.errors import ConfigError
+from streamvpr.features import open_extractor
+from streamvpr.geometry import Verifier
+from streamvpr.geometry.chance import ChanceInliers
+from streamvpr.judge import Judge
+from streamvpr.keyframes import FrameReader, KeyframeForms, KeyframeMaker
+from streamvpr.maps import MapModel
+from streamvpr.pipeline import Pipeline
+from streamvpr.recognition import Recognizer, SearchOptions
+from streamvpr.sampler import StillnessGate
+from streamvpr.sinks import ClosureChooser, Fanout, FolderSink
+from streamvpr.stream import Stream
+from streamvpr.summary import ClosureCounter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from streamvpr.channel import Overflow
+    from streamvpr.config import RecognitionOptions
+    from streamvpr.embedding import Embedder, ModelCard
+    from streamvpr.features import FeatureExtractor
+    from streamvpr.frames import Decision, Described
+    from streamvpr.sampler import Exclusion
+    from streamvpr.sinks import Sink
+    from streamvpr.sources import Source
+
+# Every cosine similarity reaches it.
+NO_THRESHOLD = -1.0
+
+logger = logging.getLogger(__name__)
+
+
+class Kit:
+    """The parts of a run, made from its options; of one run after the other."""
+
+    def __init__(self, options: RecognitionOptions) -> None:
+        """Open what they have in common, the model above all. Raises ConfigError, ModelError."""
+        require_sequence(options)
+        self._options = options
+        self._camera = open_camera(options)
+        self._embedder: Embedder = open_embedder(
+            options.model,
+            device=options.device,
+            threads=options.threads,
+            batch_size=options.batch_size,
+        )
+        card = self._embedder.card
+        note = self._embedder.note
+        why = f" (not on cuda: {note})" if note else ""
+        logger.info("model %s on %s%s", card.name, self._embedder.device, why)
+        self._sim_threshold = _sim_threshold(options, card)
+        self._extractor = self._open_extractor() if options.verify_geom else None
+
+    def _open_extractor(self) -> FeatureExtractor:
+        options = self._options
+        return open_extractor(
+            options.feature_kind(), device=self._embedder.device, threads=options.threads
+        )
+
+    @property
+    def embedder(self) -> Embedder:
+        """The model on its device."""
+        return self._embedder
+
+    def map_model(self) -> MapModel:
+        """What a map must have been made with to be searched by these parts."""
+        card, options = self._embedder.card, self._options
+        return MapModel(
+            name=card.name,
+            sha256=card.sha256 or file_sha256(find_model(options.model)),
+            dimension=card.dimension,
+            features=options.feature_kind() if options.verify_geom else None,
+        )
+
+    def recognizer(
+        self,
+        exclusion: Exclusion | None,
+        *,
+        database: PlaceDatabase | None = None,
+        knows_sessions: bool = False,
+    ) -> Recognizer:
+        """What decides on the frames of a new stream; `exclusion` None: of a fixed database.
+
+        `database` None is an empty one. `knows_sessions`: whether earlier ones are searched.
+        """
+        options = self._options
+        verifier = Verifier(
+            least_matches=options.min_inliers,
+            reproj_thresh=options.reproj_thresh,
+            seed=options.seed,
+            geometry=options.geometry,
+            camera=self._camera,
+        )
+        judge = Judge(
+            sim_threshold=self._sim_threshold,
+            min_inliers=options.min_inliers,
+            verifier=verifier if options.verify_geom else None,
+            min_overlap=options.min_overlap,
+            chance=ChanceInliers(options.feature_kind()) if options.chance else None,
+        )
+        return Recognizer(
+            database or PlaceDatabase(options.capacity, self._embedder.card.dimension),
+            judge,
+            exclusion=exclusion,
+            thumbnails=options.output_dir is not None,
+            knows_sessions=knows_sessions,
+            search=SearchOptions(
+                top_k=options.top_k,
+                sequence_length=options.sequence_length,
+                bidirectional=options.bidirectional,
+                centre=options.centre,
+                normalise=options.normalise,
+                neighbours=options.neighbours,
+                support=options.support,
+                seed=options.seed,
+            ),
+        )
+
+    def stream(
+        self,
+        source: Source,
+        recognizer: Recognizer,
+        observe: Callable[[Described], Decision | None],
+        exclusion: Exclusion | None,
+        *,
+        thumbnails: bool,
+        overflow: Overflow | None = None,
+    ) -> Stream:
+        """A source on its way to what decides on its frames.
+
+        `thumbnails`: whether somebody wants to show them.
+        """
+        size = self._embedder.card.input
+        options = self._options
+        forms = KeyframeForms(
+            size.width,
+            size.height,
+            analysed_side=None if self._extractor is None else self._extractor.largest_side,
+            thumbnail=thumbnails,
+        )
+        gate = None if exclusion is None else StillnessGate(exclusion)
+        database = recognizer.database
+        return Stream(
+            FrameReader(source, fps=options.fps),
+            KeyframeMaker(source.name, forms, gate),
+            of_camera(self._camera, observe),
+            places=lambda: (len(database), database.nbytes),
+            overflow=overflow,
+        )
+
+    def pipeline(
+        self, streams: list[Stream], sink: ClosureChooser, *, health_every: float | None = None
+    ) -> Pipeline:
+        """Streams through the model to where decisions go."""
+        return Pipeline(
+            streams,
+            embedder=self._embedder,
+            extractor=self._extractor,
+            sink=sink,
+            batch_size=self._options.batch_size,
+            health_every=health_every,
+        )
+
+    def output(
+        self, sinks: Iterable[Sink], paths: list[str]
+    ) -> tuple[ClosureChooser, ClosureCounter]:
+        """Where decisions go: the sinks given, a counter, and the output folder."""
+        counter = ClosureCounter()
+        served: list[Sink] = [counter, *sinks]
+        folder = self._options.output_dir
+        if folder is not None:
+            served.append(
+                FolderSink(
+                    folder,
+                    settings=self.effective(),
+                    sources=paths,
+                    sim_threshold=self._sim_threshold,
+                )
+            )
+        return ClosureChooser(Fanout(served), self._options.emit), counter
+
+    def effective(self) -> dict[str, Any]:
+        """The settings that hold, as TOML takes them."""
+        settings = self._options.effective()
+        settings["model"] = self._options.model or self._embedder.card.name
+        settings["device"] = self._embedder.device
+        settings["sim-threshold"] = self._sim_threshold
+        return settings
+
+
+def _sim_threshold(options: RecognitionOptions, card: ModelCard) -> float:
+    """Least similarity of a candidate: what was asked for, else what the model's card says."""
+    if options.sim_threshold is not None:
+        return options.sim_threshold
+    threshold = card.threshold
+    remedy = "`streamvpr calibrate` proposes one from your own video"
+    if options.verify_geom:
+        if threshold.value is None:
+            logger.warning(
+                "no threshold on the card of %s: geometry decides; %s", card.name, remedy
+            )
+        return NO_THRESHOLD if threshold.value is None else threshold.value
+    if threshold.without_geometry is None:
+        raise ConfigError(
+            f"--no-verify-geom: the card of {card.name} has no threshold.without_geometry, and a "
+            f"guess would make false loops; give --sim-threshold ({remedy})"
+        )
+    return threshold.without_geometry

@@ -1,0 +1,222 @@
+"""The places of a map as a past that is searched."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from streamvpr.database import PlaceDatabase
+from streamvpr.errors import StoreError
+from streamvpr.frames import Place
+from streamvpr.maps.blobs import FEATURE_COLUMNS, unpack_descriptors, unpack_features
+from streamvpr.maps.file import errors
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from streamvpr.frames import Descriptor, Features
+    from streamvpr.maps.model import MapModel
+
+
+# Between two streams so many steps are left free, so that no place of one is a neighbour of the
+# other's: more than sequences and neighbourhoods reach.
+APART = 1000
+# Descriptors that are read at once: what the file holds is in memory once only.
+READ_AT_ONCE = 8192
+# Features that were read lately, 42 kB a place: the same places are looked at frame after frame.
+FEATURES_KEPT = 512
+# Frames of a hundred years of a fast camera; more is damage.
+LARGEST_INDEX = 2**40
+
+
+class Line(NamedTuple):
+    """One stream of one session."""
+
+    session: str
+    stream: str
+    start: int
+    """Where its first place would stand."""
+
+
+class History(PlaceDatabase):
+    """The places of earlier sessions. None is added, none is evicted.
+
+    Descriptors are in memory; what else is known of a place is read when it is a candidate.
+    """
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        descriptors: NDArray[np.float32],
+        orders: NDArray[np.int64],
+    ) -> None:
+        """`descriptors` (N, D) and increasing `orders` (N,) of N places, 1 or more."""
+        super().__init__(*descriptors.shape)
+        self._ring.extend(descriptors)
+        self._orders[:] = orders
+        self._shelf = shelf
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of descriptors and their codes; the rest is in the file."""
+        return self._ring.bytes_each * len(self)
+
+    def add(self, place: Place, descriptor: Descriptor) -> None:
+        """Not possible: what a run adds to a map is written by a MapWriter."""
+        raise TypeError("nothing is added to the places of earlier sessions")
+
+    def order_of(self, place: Place) -> int:
+        """Where a place of it stands; places of others stand nowhere: -1."""
+        return self._shelf.order_of(place)
+
+    def place(self, row: int) -> Place:
+        """The place of a row. Raises StoreError where the file cannot be read any more."""
+        return self._shelf.place(row)
+
+    def pictured(self, place: Place) -> Place:
+        """A place of it with its thumbnail, where that was kept. Raises StoreError."""
+        return replace(place, thumbnail=self._shelf.thumbnail(place))
+
+
+class Shelf:
+    """What a map file holds of places besides descriptors, read on demand."""
+
+    def __init__(
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        numbers: NDArray[np.int64],
+        lines: dict[int, Line],
+    ) -> None:
+        """`numbers` (N,) of the places in the file, by row; `lines` by the stream's number."""
+        self._path = path
+        self._connection = connection
+        self._numbers = numbers
+        self._lines = lines
+        self._starts = {(line.session, line.stream): line.start for line in lines.values()}
+        self.place = lru_cache(FEATURES_KEPT)(self._read)
+
+    def order_of(self, place: Place) -> int:
+        """Where a place stands; -1 where it is not one of these."""
+        start = self._starts.get((place.session or "", place.stream))
+        return -1 if start is None else start + place.index
+
+    def thumbnail(self, place: Place) -> bytes | None:
+        """JPEG of a place."""
+        with errors(self._path, "read"):
+            row = self._connection.execute(
+                "SELECT jpeg FROM thumbnail JOIN place ON thumbnail.place = place.id"
+                " JOIN stream ON place.stream = stream.id"
+                " JOIN session ON stream.session = session.id"
+                " WHERE session.name = ? AND stream.name = ? AND place.idx = ?",
+                place.key,
+            ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def _read(self, row: int) -> Place:
+        number = int(self._numbers[row])
+        with errors(self._path, "read"):
+            found = self._connection.execute(
+                "SELECT stream, idx, time, path, width, wall_time FROM place WHERE id = ?",
+                (number,),
+            ).fetchone()
+        if found is None:
+            raise StoreError(f"the map {self._path} has no place {number} any more")
+        stream, index, time, path, width, wall_time = found
+        line = self._lines[stream]
+        return Place(
+            stream=line.stream,
+            index=index,
+            time=time,
+            path=path,
+            width=width,
+            features=self._features(number),
+            thumbnail=None,
+            session=line.session,
+            wall_time=wall_time,
+        )
+
+    def _features(self, number: int) -> Features | None:
+        with errors(self._path, "read"):
+            row = self._connection.execute(
+                f"SELECT {FEATURE_COLUMNS} FROM local WHERE place = ?", (number,)
+            ).fetchone()
+        return None if row is None else unpack_features(row)
+
+
+def load_history(path: Path, connection: sqlite3.Connection, model: MapModel) -> History | None:
+    """All places of a map; None where there are none. Raises StoreError."""
+    with errors(path, "read"), _sound(path):
+        # One view of the file, whatever others write meanwhile.
+        connection.execute("BEGIN")
+        try:
+            lines = _read_lines(connection)
+            numbers, streams, indices = _read_numbers(connection)
+            descriptors = _read_descriptors(connection, len(numbers), model.dimension)
+        finally:
+            connection.execute("COMMIT")
+        if not len(numbers):
+            return None
+        orders = indices + np.array([lines[stream].start for stream in streams.tolist()])
+    order = np.argsort(orders, kind="stable")
+    shelf = Shelf(path, connection, numbers[order], lines)
+    return History(shelf, descriptors[order], orders[order])
+
+
+@contextlib.contextmanager
+def _sound(path: Path) -> Iterator[None]:
+    """What a map cannot hold, and this one does, is damage."""
+    try:
+        yield
+    except (StoreError, KeyError, ValueError, TypeError, OverflowError) as error:
+        raise StoreError(
+            f"the map {path} is damaged ({error}); `streamvpr map verify` says what is left"
+        ) from error
+
+
+def _read_lines(connection: sqlite3.Connection) -> dict[int, Line]:
+    """The streams by their number in the file, in the order of their sessions."""
+    rows = connection.execute(
+        "SELECT stream.id, session.name, stream.name, max(place.idx) FROM stream"
+        " JOIN session ON stream.session = session.id JOIN place ON place.stream = stream.id"
+        " GROUP BY stream.id ORDER BY session.began, session.id, stream.id"
+    ).fetchall()
+    lines: dict[int, Line] = {}
+    start = 0
+    for number, session, stream, newest in rows:
+        lines[number] = Line(session, stream, start)
+        start += newest + APART
+    return lines
+
+
+def _read_numbers(
+    connection: sqlite3.Connection,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """(N,) each: numbers of the places, of their streams, and their indices."""
+    rows = connection.execute("SELECT id, stream, idx FROM place ORDER BY id").fetchall()
+    found = np.array(rows, np.int64).reshape(-1, 3)
+    if len(found) and not 0 <= found[:, 2].min() <= found[:, 2].max() < LARGEST_INDEX:
+        raise ValueError(f"a place has an index that is none of 0 to {LARGEST_INDEX}")
+    return found[:, 0], found[:, 1], found[:, 2]
+
+
+def _read_descriptors(
+    connection: sqlite3.Connection, count: int, dimension: int
+) -> NDArray[np.float32]:
+    """(N, D) in the order of the places' numbers."""
+    found = np.empty((count, dimension), np.float32)
+    cursor = connection.execute("SELECT descriptor FROM place ORDER BY id")
+    done = 0
+    while rows := cursor.fetchmany(READ_AT_ONCE):
+        part = unpack_descriptors([row[0] for row in rows], dimension)
+        found[done : done + len(part)] = part
+        done += len(part)
+    return found
