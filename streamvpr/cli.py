@@ -27,7 +27,8 @@ from streamvpr.credentials import has_secret, redact
 from streamvpr.errors import ConfigError, StoreError, StreamVPRError
 from streamvpr.execution import INTERRUPTED, discard_output, execute, stopped_by_signals
 from streamvpr.export import ExportOptions, export_model
-from streamvpr.session import open_offline, open_online
+from streamvpr.running import open_run
+from streamvpr.session import open_offline
 from streamvpr.sources.address import STANDARD_INPUT
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def run(
     """Online: each frame against the past only."""
     chosen = options or RunOptions()
     return execute(
-        lambda sinks: open_online(list(sources), chosen, sinks),
+        lambda sinks: open_run(list(sources), chosen, sinks),
         chosen,
         console,
         progress=logger.isEnabledFor(logging.INFO),
