@@ -126,7 +126,7 @@ class Connection:
         if isinstance(error, exceptions.ActorUnavailableError):
             return ActorGone(_first_line(error), for_good=False)
         if isinstance(error, exceptions.RayActorError):
-            return ActorGone(_first_line(error), for_good=True)
+            return ActorGone(_reason(error), for_good=True)
         return error
 
 
@@ -178,6 +178,12 @@ def _load_ray() -> ModuleType:
     vars(ray._private.worker)["_worker_logs_enabled"] = False
     module: ModuleType = ray
     return module
+
+
+def _reason(error: Exception) -> str:
+    """Why an actor is no more: where it could not be made, the last line of its traceback."""
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip() if "creation task" in lines[0] else lines[0]
 
 
 def _first_line(error: Exception) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from streamvpr import __version__
 from streamvpr.channel import Channel
 from streamvpr.cluster.connection import connected
 from streamvpr.cluster.workplace import settle
@@ -40,6 +41,8 @@ class OpenedModel:
     device: str
     note: str
     node: str
+    version: str
+    """Of the program there."""
 
 
 class EmbeddingActor:
@@ -59,7 +62,9 @@ class EmbeddingActor:
     async def opened(self) -> OpenedModel:
         """What runs here. Raises ModelError, ConfigError."""
         embedder = await self._embedder()
-        return OpenedModel(embedder.card, embedder.device, embedder.note, connected().here())
+        return OpenedModel(
+            embedder.card, embedder.device, embedder.note, connected().here(), __version__
+        )
 
     async def node(self) -> str:
         """The name of the node that it is on."""

@@ -6,8 +6,9 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from streamvpr import __version__
 from streamvpr.cluster.atlas import Atlas, open_atlas
-from streamvpr.cluster.connection import connect
+from streamvpr.cluster.connection import ActorGone, connect, shown_node
 from streamvpr.cluster.crew import Crew, Member
 from streamvpr.cluster.embedding import EmbeddingActor, OpenedModel, remote_embedder
 from streamvpr.cluster.remote_stream import RemoteStream
@@ -144,6 +145,12 @@ def _start_models(
     ]
     crew.actors.extend(actors)
     opened = _wait(crew.connection, [actor.opened.remote() for actor in actors], options)
+    for model in opened:
+        if model.version != __version__:
+            raise ConfigError(
+                f"--cluster: {shown_node(model.node)} has streamvpr {model.version}, and this is "
+                f"{__version__}; install the same on every node"
+            )
     crew.members += [
         Member(f"model {number} of {count}", actor, model.node, "is opened again on another")
         for number, (actor, model) in enumerate(zip(actors, opened, strict=True), 1)
@@ -185,7 +192,7 @@ def _open_sources(crew: Crew, tasks: list[Task]) -> list[_Opened]:
 def _wait(connection: Connection, asked: list[Any], options: RunOptions) -> list[Any]:
     """The answers of actors that may wait for a node; it is said once what they wait for."""
     try:
-        found: list[Any] = connection.get(asked, within=PATIENCE_SECONDS)
+        return _answers(connection, asked, PATIENCE_SECONDS)
     except TimeoutError:
         there = connection.resources()
         logger.warning(
@@ -196,7 +203,17 @@ def _wait(connection: Connection, asked: list[Any], options: RunOptions) -> list
             there.get("CPU", 0.0),
             there.get("GPU", 0.0),
         )
-        found = connection.get(asked)
+        return _answers(connection, asked, None)
+
+
+def _answers(connection: Connection, asked: list[Any], within: float | None) -> list[Any]:
+    try:
+        found: list[Any] = connection.get(asked, within=within)
+    except ActorGone as gone:
+        raise ConfigError(
+            f"--cluster: a node could not start its part of the run: {gone}; every node needs "
+            f"streamvpr {__version__} with its extras"
+        ) from gone
     return found
 
 
