@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
+import socket
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from streamvpr.errors import ConfigError, StreamVPRError
@@ -19,6 +22,7 @@ QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+ADDRESS = re.compile(r"(?:ray://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^:/@\s]+):(?P<port>\d{1,5})")
 # Names of nodes are 56 hexadecimal digits, and differ in the first few.
 SHOWN_DIGITS = 8
 
@@ -138,18 +142,41 @@ def connect(address: str, *, cpus: float) -> Connection:
     ray = _load_ray()
     if ray.is_initialized():
         return Connection(ray)
+    _require_reachable(address)
     known: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address == LOCAL:
         # On one machine everything comes to the same cores, however few they are.
         known |= {"num_cpus": max(cpus, os.cpu_count() or 1), "include_dashboard": False}
     try:
-        ray.init(address, **known)
+        # What it warns of before it fails, the error says.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ray.init(address, **known)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ConfigError(
-            f"--cluster {address}: no Ray cluster answers ({_first_line(error)}); "
-            "start one with `ray start --head`, or give local"
-        ) from error
+        raise _no_cluster(address, _first_line(error)) from error
     return Connection(ray, ours=True)
+
+
+def _require_reachable(address: str) -> None:
+    """Raise ConfigError where nothing listens: Ray itself would try for minutes."""
+    if address in (LOCAL, AUTO):
+        return
+    found = ADDRESS.fullmatch(address)
+    if found is None:
+        raise ConfigError(
+            f"--cluster {address}: give ray://HOST:PORT, HOST:PORT, {AUTO} or {LOCAL}"
+        )
+    try:
+        socket.create_connection((found["host"].strip("[]"), int(found["port"])), 5.0).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, str(getattr(error, "strerror", None) or error)) from error
+
+
+def _no_cluster(address: str, why: str) -> ConfigError:
+    return ConfigError(
+        f"--cluster {address}: no Ray cluster answers ({why}); start one with `ray start --head`, "
+        f"or give {LOCAL}"
+    )
 
 
 def connected() -> Connection:
