@@ -93,10 +93,12 @@ class Kit:
         *,
         database: PlaceDatabase | None = None,
         knows_sessions: bool = False,
+        first_loop: int = 0,
     ) -> Recognizer:
         """What decides on the frames of a new stream; `exclusion` None: of a fixed database.
 
         `database` None is an empty one. `knows_sessions`: whether earlier ones are searched.
+        `first_loop` is the next loop_id.
         """
         options = self._options
         verifier = Verifier(
@@ -119,6 +121,7 @@ class Kit:
             exclusion=exclusion,
             thumbnails=options.output_dir is not None,
             knows_sessions=knows_sessions,
+            first_loop=first_loop,
             search=SearchOptions(
                 top_k=options.top_k,
                 sequence_length=options.sequence_length,
@@ -140,10 +143,11 @@ class Kit:
         *,
         thumbnails: bool,
         overflow: Overflow | None = None,
+        first: int = 0,
     ) -> Stream:
         """A source on its way to what decides on its frames.
 
-        `thumbnails`: whether somebody wants to show them.
+        `thumbnails`: whether somebody wants to show them. `first` is the index of its first frame.
         """
         size = self._embedder.card.input
         options = self._options
@@ -157,7 +161,7 @@ class Kit:
         database = recognizer.database
         return Stream(
             FrameReader(source, fps=options.fps),
-            KeyframeMaker(source.name, forms, gate),
+            KeyframeMaker(source.name, forms, gate, first=first),
             of_camera(self._camera, observe),
             places=lambda: (len(database), database.nbytes),
             overflow=overflow,

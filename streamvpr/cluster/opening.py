@@ -57,7 +57,7 @@ def open_cluster(sources: list[str], options: RunOptions, sinks: Iterable[Sink])
             options=options,
             workplace=workplace,
             knows_sessions=atlas is not None,
-            remembers=writer is not None,
+            session=None if writer is None else writer.session,
             log_level=logging.getLogger("streamvpr").getEffectiveLevel(),
         )
         found = _open_sources(crew, [task(*one) for one in named])
