@@ -25,8 +25,9 @@ from streamvpr import __version__
 from streamvpr.config import BenchOptions, CalibrateOptions, MatchOptions, ModelOptions, RunOptions
 from streamvpr.credentials import has_secret, redact
 from streamvpr.errors import ConfigError, StoreError, StreamVPRError
-from streamvpr.execution import INTERRUPTED, discard_output, execute, stopped_by_signals
+from streamvpr.execution import INTERRUPTED, execute, print_text, stopped_by_signals
 from streamvpr.export import ExportOptions, export_model
+from streamvpr.map_commands import maps
 from streamvpr.session import open_offline, open_online
 from streamvpr.sources.address import STANDARD_INPUT
 
@@ -58,6 +59,8 @@ app = App(
     # A command's exit code comes back here, where errors are reported too.
     result_action="return_value",
 )
+
+app.command(maps)
 
 SourceArgument = Annotated[
     str,
@@ -157,7 +160,7 @@ def evaluate(
         from streamvpr.sinks.plot import draw_precision_recall
 
         draw_precision_recall(scored, plot)
-    _print("\n".join(map(json.dumps, runs.as_json(scored))))
+    print_text("\n".join(map(json.dumps, runs.as_json(scored))))
     return 0
 
 
@@ -173,7 +176,7 @@ def calibrate(
     calibrator = calibrating.open_calibrator(list(sources), chosen)
     with stopped_by_signals(calibrator.stop):
         calibration = calibrator.run()
-    _print(json.dumps(calibration.as_json()))
+    print_text(json.dumps(calibration.as_json()))
     if chosen.plot is not None:
         from streamvpr.sinks.plot import draw_calibration
 
@@ -202,7 +205,7 @@ def models(
         embedding.build_engines(map(str, embedding.list_models()))
 
     entries = inventory.take()
-    _print(inventory.as_json(entries) if as_json else inventory.as_text(entries))
+    print_text(inventory.as_json(entries) if as_json else inventory.as_text(entries))
     return 0
 
 
@@ -223,7 +226,7 @@ def export(
         "max_difference": made.checks.torch.max_difference,
         "min_cosine": made.checks.torch.min_cosine,
     }
-    _print(json.dumps(found))
+    print_text(json.dumps(found))
     return 0
 
 
@@ -237,7 +240,7 @@ def doctor(
     from streamvpr import doctor as clinic
 
     checks = clinic.examine(options)
-    _print(clinic.as_json(checks) if as_json else clinic.as_text(checks))
+    print_text(clinic.as_json(checks) if as_json else clinic.as_text(checks))
     return clinic.exit_code(checks)
 
 
@@ -260,7 +263,7 @@ def bench(
         report = workbench.make_report(opened, turns)
     against = None if before is None else workbench.compare(before, report)
     show = workbench.as_json if as_json else workbench.as_table
-    _print(show(report, against))
+    print_text(show(report, against))
     return 0
 
 
@@ -422,15 +425,3 @@ def _bytes(source: str) -> bytes:
     if sys.stdin is None:
         raise StoreError("standard input is closed; name a file with the records instead")
     return sys.stdin.buffer.read()
-
-
-def _print(text: str) -> None:
-    """Write to standard output; a reader that has gone is no error. Raises StoreError."""
-    try:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        discard_output()
-    except OSError as error:
-        discard_output()
-        raise StoreError(f"cannot write to standard output: {error.strerror}") from error

@@ -124,6 +124,10 @@ class DescriptorRing:
             np.dot(vectors, descriptor, out=scores[start : start + len(part)])
         return scores
 
+    def descriptor(self, row: int) -> Descriptor:
+        """(D,) that of a row."""
+        return np.asarray(self._vectors[self.slot(row)], np.float32)
+
     def exact_score(self, row: int, descriptor: Descriptor) -> float:
         """Product with that of a row; unlike `scores`, which may round differently with the number
         of rows, the same whatever else is kept."""

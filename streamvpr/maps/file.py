@@ -60,9 +60,11 @@ def require_map(path: Path) -> None:
         )
 
 
-def create(path: Path) -> None:
-    """Make an empty map, all at once: a process that dies meanwhile leaves none. For the holder of
-    its lock. Raises StoreError."""
+def create(path: Path, model: tuple[object, ...]) -> None:
+    """Make an empty map, all at once: a process that dies meanwhile leaves none.
+
+    `model`: the values of the table `map`. For the holder of the map's lock. Raises StoreError.
+    """
     beside = path.with_name(path.name + "-new")
     with errors(path, "write"):
         beside.unlink(missing_ok=True)
@@ -72,6 +74,7 @@ def create(path: Path) -> None:
             connection.execute("BEGIN")
             for statement in STATEMENTS:
                 connection.execute(statement)
+            connection.execute("INSERT INTO map VALUES (1, ?, ?, ?, ?)", model)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
             connection.execute("COMMIT")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from bisect import bisect
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -81,6 +82,30 @@ class History(PlaceDatabase):
         """The place of a row. Raises StoreError where the file cannot be read any more."""
         return self._shelf.place(row)
 
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """(N,) of its places in the file, by row."""
+        return self._shelf.numbers
+
+    def line(self, row: int) -> Line:
+        """The stream of the session that the place of a row is of."""
+        return self._shelf.line(int(self._orders[row]))
+
+    def similarity(self, row: int, other: int) -> float:
+        """Cosine of the descriptors of two rows."""
+        return self.exact_score(row, self._ring.descriptor(other))
+
+    def alike(self, row: int, among: NDArray[np.bool_], most: int, apart: int) -> list[int]:
+        """Up to `most` rows, of those `among` (N,), that are most similar to a row, best first.
+
+        None that stands within `apart` of it.
+        """
+        descriptor = self._ring.descriptor(row)
+        rows = self.shortlist(descriptor).rows
+        rows = rows[among[rows] & (np.abs(self._orders[rows] - self._orders[row]) > apart)]
+        scores = self.scores(descriptor, rows)
+        return [int(rows[at]) for at in np.argsort(-scores, kind="stable")[:most]]
+
     def pictured(self, place: Place) -> Place:
         """A place of it with its thumbnail, where that was kept. Raises StoreError."""
         return replace(place, thumbnail=self._shelf.thumbnail(place))
@@ -99,8 +124,9 @@ class Shelf:
         """`numbers` (N,) of the places in the file, by row; `lines` by the stream's number."""
         self._path = path
         self._connection = connection
-        self._numbers = numbers
+        self.numbers = numbers
         self._lines = lines
+        self._by_start = sorted(lines.values(), key=lambda line: line.start)
         self._starts = {(line.session, line.stream): line.start for line in lines.values()}
         self.place = lru_cache(FEATURES_KEPT)(self._read)
 
@@ -108,6 +134,10 @@ class Shelf:
         """Where a place stands; -1 where it is not one of these."""
         start = self._starts.get((place.session or "", place.stream))
         return -1 if start is None else start + place.index
+
+    def line(self, order: int) -> Line:
+        """The stream that stands there."""
+        return self._by_start[bisect(self._by_start, order, key=lambda line: line.start) - 1]
 
     def thumbnail(self, place: Place) -> bytes | None:
         """JPEG of a place."""
@@ -122,7 +152,7 @@ class Shelf:
         return None if row is None else bytes(row[0])
 
     def _read(self, row: int) -> Place:
-        number = int(self._numbers[row])
+        number = int(self.numbers[row])
         with errors(self._path, "read"):
             found = self._connection.execute(
                 "SELECT stream, idx, time, path, width, wall_time FROM place WHERE id = ?",
@@ -155,20 +185,29 @@ class Shelf:
 def load_history(path: Path, connection: sqlite3.Connection, model: MapModel) -> History | None:
     """All places of a map; None where there are none. Raises StoreError."""
     with errors(path, "read"), _sound(path):
-        # One view of the file, whatever others write meanwhile.
-        connection.execute("BEGIN")
-        try:
+        with _one_view(connection):
             lines = _read_lines(connection)
             numbers, streams, indices = _read_numbers(connection)
             descriptors = _read_descriptors(connection, len(numbers), model.dimension)
-        finally:
-            connection.execute("COMMIT")
         if not len(numbers):
             return None
         orders = indices + np.array([lines[stream].start for stream in streams.tolist()])
     order = np.argsort(orders, kind="stable")
     shelf = Shelf(path, connection, numbers[order], lines)
     return History(shelf, descriptors[order], orders[order])
+
+
+@contextlib.contextmanager
+def _one_view(connection: sqlite3.Connection) -> Iterator[None]:
+    """Read the same file all along, whatever others write meanwhile."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("COMMIT")
 
 
 @contextlib.contextmanager

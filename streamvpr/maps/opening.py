@@ -15,7 +15,6 @@ from streamvpr.maps.writer import MapWriter
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
     from pathlib import Path
 
     from streamvpr.maps.history import History
@@ -59,9 +58,7 @@ def open_writer(path: Path, model: MapModel, session: NewSession) -> MapWriter:
     lock = WriterLock(path)
     try:
         if not path.exists():
-            create(path)
-            with _connected(path) as connection, errors(path, "write"):
-                write_model(connection, model)
+            create(path, model.row)
         require_map(path)
         with contextlib.closing(open_reader(path)) as reader:
             model.require_same_as(reader.model, path)
@@ -74,15 +71,6 @@ def open_writer(path: Path, model: MapModel, session: NewSession) -> MapWriter:
     except BaseException:
         lock.release()
         raise
-
-
-def write_model(connection: sqlite3.Connection, model: MapModel) -> None:
-    """Say which model the descriptors of an empty map will be of."""
-    features = None if model.features is None else model.features.value
-    connection.execute(
-        "INSERT INTO map VALUES (1, ?, ?, ?, ?)",
-        (model.name, model.sha256, model.dimension, features),
-    )
 
 
 def read_model(path: Path, connection: sqlite3.Connection) -> MapModel:
@@ -99,12 +87,3 @@ def read_model(path: Path, connection: sqlite3.Connection) -> MapModel:
     if dimension < 1:
         raise StoreError(f"the map {path} has descriptors of {dimension} numbers; it is damaged")
     return MapModel(name, sha256, dimension, kind)
-
-
-@contextlib.contextmanager
-def _connected(path: Path) -> Iterator[sqlite3.Connection]:
-    connection = connect(path, write=True)
-    try:
-        yield connection
-    finally:
-        close_written(connection)

@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from streamvpr.errors import StoreError
-from streamvpr.maps.blobs import FEATURE_COLUMNS, pack_descriptor, pack_features
 from streamvpr.maps.file import close_written, errors
+from streamvpr.maps.rows import insert, insert_stream, row_of_place
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 COMMIT_SECONDS = 0.5
 # Places that may wait for a slow disk, 0.1 MB each. Then whoever adds waits, too.
 WAITING = 64
-
-PLACE_COLUMNS = (
-    "stream, idx, time, wall_time, latitude, longitude, altitude, path, width, descriptor"
-)
 
 
 class Kept(NamedTuple):
@@ -132,39 +128,10 @@ class MapWriter:
         return kept
 
     def _insert(self, kept: Kept) -> None:
-        place, connection = kept.place, self._connection
-        position = None, None, None
-        row = (
-            self._stream(place.stream),
-            place.index,
-            place.time,
-            place.wall_time,
-            *position,
-            place.path,
-            place.width,
-            pack_descriptor(kept.descriptor),
-        )
-        added = connection.execute(
-            f"INSERT INTO place ({PLACE_COLUMNS}) VALUES ({marks(row)})", row
-        ).lastrowid
-        if place.features is not None:
-            local = (added, *pack_features(place.features))
-            connection.execute(
-                f"INSERT INTO local (place, {FEATURE_COLUMNS}) VALUES ({marks(local)})", local
-            )
-        if kept.thumbnail is not None:
-            connection.execute("INSERT INTO thumbnail VALUES (?, ?)", (added, kept.thumbnail))
+        row = row_of_place(kept.place, kept.descriptor, kept.thumbnail)
+        insert(self._connection, self._stream(kept.place.stream), row)
 
     def _stream(self, name: str) -> int:
         if name not in self._streams:
-            added = self._connection.execute(
-                "INSERT INTO stream (session, name) VALUES (?, ?)", (self._session, name)
-            ).lastrowid
-            assert added is not None
-            self._streams[name] = added
+            self._streams[name] = insert_stream(self._connection, self._session, name)
         return self._streams[name]
-
-
-def marks(values: tuple[object, ...]) -> str:
-    """As many question marks as there are values."""
-    return ", ".join("?" * len(values))

@@ -133,6 +133,11 @@ class ImageFolderSource:
         """Nothing stays open between two images."""
 
 
+def read_image(file: Path) -> Picture | None:
+    """The picture of an image file; None, with a warning, for what is none or is not there."""
+    return _read(file, JpegDecoder())
+
+
 def _read(file: Path, jpeg: JpegDecoder) -> Picture | None:
     try:
         data = file.read_bytes()
