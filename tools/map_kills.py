@@ -3,10 +3,10 @@
 
     python tools/map_kills.py drone/images --runs 200
 
-Runs `streamvpr run SOURCE --map MAP` again and again, twenty times on each map, each killed (SIGKILL) at a random
-moment after its first record. After each the map must open, be whole in every value, have what
-earlier sessions left, and hold every place whose record was there a second before the kill. One
-JSON object goes to standard output; the exit code is 1 where anything was lost.
+Runs `streamvpr run SOURCE --map MAP` again and again, twenty times on each map, each killed
+(SIGKILL) at a random moment after its first record. After each the map must open, be whole in every
+value, have what earlier sessions left, and hold every place whose record was there a second before
+the kill. One JSON object goes to standard output; the exit code is 1 where anything was lost.
 
 Options after `--` go to `streamvpr run`.
 """
