@@ -111,6 +111,8 @@ class Recognizer:
             width=keyframe.width,
             features=item.features,
             thumbnail=keyframe.thumbnail,
+            position=keyframe.position,
+            taken=keyframe.taken,
         )
         self.database.add(place, item.descriptor)
         self._centring.add(item.descriptor)
