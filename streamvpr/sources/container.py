@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 BURSTY_FORMATS = frozenset({"hls", "dash"})
 # Formats without timestamps of their own: FFmpeg counts frames by a rate that it guesses.
 UNTIMED_FORMATS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc", "m4v"})
-# FFmpeg's name of what is in a track of the kind `gpmd`.
-TELEMETRY = "bin_data"
+# FFmpeg's name of what is in a track of the kind `gpmd` of these formats; elsewhere it is anything.
+TELEMETRY, TELEMETRY_FORMATS = "bin_data", "mov,mp4,m4a,3gp,3g2,mj2"
 
 
 class ReadError(Exception):
@@ -116,6 +116,8 @@ class VideoContainer:
     @property
     def telemetry(self) -> int | None:
         """Index of the track with a GoPro's measurements; None where there is none."""
+        if self._container.format.name != TELEMETRY_FORMATS:
+            return None
         tracks = self._container.streams.data
         return next((track.index for track in tracks if track.name == TELEMETRY), None)
 
