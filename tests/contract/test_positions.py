@@ -143,7 +143,7 @@ class TestGoPro:
         path = gopro(payloads(4, fix=0))
         assert {latitude for _, latitude in latitudes(open_it(path))} == {None}
         (record,) = logged.records
-        assert record.getMessage() == f"{path}: its GoPro track holds no position"
+        assert record.getMessage() == f"{path}: its GoPro track holds no position of these pictures"
 
     @pytest.mark.parametrize("seed", range(4))
     def test_damage_in_its_track_costs_no_frame(self, gopro: Make, seed: int) -> None:

@@ -59,7 +59,9 @@ class GoProPositions:
         self._track.close()
         self._track = None
         if not self._found:
-            logger.info("%s: its GoPro track holds no position", self._opening.shown)
+            logger.info(
+                "%s: its GoPro track holds no position of these pictures", self._opening.shown
+            )
 
     def _open(self, time: float) -> Iterator[DataPacket]:
         try:
