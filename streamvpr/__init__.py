@@ -33,6 +33,7 @@ from streamvpr.frames import (
     GeometryModel,
     Place,
     Pose,
+    Position,
     Verdict,
     Verification,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "Place",
     "PlaceDatabase",
     "Pose",
+    "Position",
     "Query",
     "RunOptions",
     "Scores",

@@ -28,6 +28,7 @@ from streamvpr.errors import ConfigError, StoreError, StreamVPRError
 from streamvpr.execution import INTERRUPTED, execute, print_text, stopped_by_signals
 from streamvpr.export import ExportOptions, export_model
 from streamvpr.map_commands import maps
+from streamvpr.parsing import within
 from streamvpr.session import open_offline, open_online
 from streamvpr.sources.address import STANDARD_INPUT
 
@@ -112,13 +113,21 @@ def evaluate(
         Parameter(help="Output of --records queries, one or several runs; - is standard input."),
     ],
     ground_truth: Annotated[
-        list[Path],
+        list[Path] | None,
         Parameter(
             help="CSV with query_idx,match_idx: right pairs. One for all runs, or one each.",
             consume_multiple=True,
             negative=(),
         ),
-    ],
+    ] = None,
+    gps_radius: Annotated[
+        float | None,
+        Parameter(
+            help="Instead: right are frames of a run within METRES of each other by their own "
+            "positions; with --exclude as in the run.",
+            validator=within(above=0.0),
+        ),
+    ] = None,
     exclude: Annotated[
         list[int] | None,
         Parameter(
@@ -134,27 +143,24 @@ def evaluate(
     from streamvpr import runs
 
     # The option takes all names that follow it: where it came first, only one of them is its own.
-    sources, truths = (records, ground_truth) if records else (ground_truth[1:], ground_truth[:1])
-    if not sources or not truths:
+    files = ground_truth or []
+    sources, files = (records, files) if records else (files[1:], files[:1])
+    if not sources:
         raise ConfigError(
-            "eval needs the records of a run, and --ground-truth with the right pairs"
+            "eval needs the records of a run, and --ground-truth with the right pairs or "
+            "--gps-radius METRES"
         )
     if list(map(str, sources)).count(_READ_AS) > 1:
         raise ConfigError("only one run can come through standard input; name files for the others")
+    truths = runs.truths(len(sources), files, gps_radius, exclude or [])
     scored = [
         runs.score_run(
             STANDARD_INPUT if str(source) == _READ_AS else str(source),
             _lines(str(source)),
             truth,
-            exclude=least,
             stream=stream,
         )
-        for source, truth, least in zip(
-            sources,
-            runs.one_each(truths, len(sources), "--ground-truth"),
-            runs.one_each(exclude or [None], len(sources), "--exclude"),
-            strict=True,
-        )
+        for source, truth in zip(sources, truths, strict=True)
     ]
     if plot is not None:
         from streamvpr.sinks.plot import draw_precision_recall

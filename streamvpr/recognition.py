@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from streamvpr.comparison import Comparison
     from streamvpr.database import PlaceDatabase
-    from streamvpr.frames import Candidate, Described
+    from streamvpr.frames import Candidate, Described, Keyframe
     from streamvpr.judge import Judge, Look
     from streamvpr.sampler import Exclusion
 
@@ -120,7 +120,8 @@ class Recognizer:
             width=keyframe.width,
             features=item.features,
             thumbnail=keyframe.thumbnail if self._thumbnails else None,
-            wall_time=None if keyframe.arrival is None else keyframe.arrival.taken,
+            wall_time=_seen(keyframe),
+            position=keyframe.position,
         )
         self.database.add(place, item.descriptor)
         self._centring.add(item.descriptor)
@@ -324,6 +325,11 @@ class _Found(NamedTuple):
     comparison: Comparison
     promising: bool
     """Whether geometry saw something of the query's view in it."""
+
+
+def _seen(keyframe: Keyframe) -> float | None:
+    """When a keyframe was taken, by its stream's clock or that of its GPS: Unix time."""
+    return keyframe.taken if keyframe.arrival is None else keyframe.arrival.taken
 
 
 def _rank(candidate: Candidate) -> float:

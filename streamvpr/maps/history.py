@@ -12,7 +12,7 @@ import numpy as np
 
 from streamvpr.database import PlaceDatabase
 from streamvpr.errors import StoreError
-from streamvpr.frames import Place
+from streamvpr.frames import Place, Position
 from streamvpr.maps.blobs import FEATURE_COLUMNS, unpack_descriptors, unpack_features
 from streamvpr.maps.file import errors
 
@@ -155,12 +155,13 @@ class Shelf:
         number = int(self.numbers[row])
         with errors(self._path, "read"):
             found = self._connection.execute(
-                "SELECT stream, idx, time, path, width, wall_time FROM place WHERE id = ?",
+                "SELECT stream, idx, time, path, width, wall_time, latitude, longitude, altitude"
+                " FROM place WHERE id = ?",
                 (number,),
             ).fetchone()
         if found is None:
             raise StoreError(f"the map {self._path} has no place {number} any more")
-        stream, index, time, path, width, wall_time = found
+        stream, index, time, path, width, wall_time, *position = found
         line = self._lines[stream]
         return Place(
             stream=line.stream,
@@ -172,6 +173,7 @@ class Shelf:
             thumbnail=None,
             session=line.session,
             wall_time=wall_time,
+            position=_position(self._path, *position),
         )
 
     def _features(self, number: int) -> Features | None:
@@ -195,6 +197,15 @@ def load_history(path: Path, connection: sqlite3.Connection, model: MapModel) ->
     order = np.argsort(orders, kind="stable")
     shelf = Shelf(path, connection, numbers[order], lines)
     return History(shelf, descriptors[order], orders[order])
+
+
+def _position(
+    path: Path, latitude: float | None, longitude: float | None, altitude: float | None
+) -> Position | None:
+    if latitude is None or longitude is None:
+        return None
+    with _sound(path):
+        return Position(latitude, longitude, altitude)
 
 
 @contextlib.contextmanager

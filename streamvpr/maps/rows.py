@@ -31,7 +31,8 @@ class PlaceRow(NamedTuple):
 
 def row_of_place(place: Place, descriptor: Descriptor, thumbnail: bytes | None) -> PlaceRow:
     """What is written of a place."""
-    position = None, None, None
+    seen = place.position
+    position = (None,) * 3 if seen is None else (seen.latitude, seen.longitude, seen.altitude)
     return PlaceRow(
         (
             place.index,
