@@ -125,6 +125,7 @@ class Kit:
                 normalise=options.normalise,
                 neighbours=options.neighbours,
                 support=options.support,
+                gps_gate=options.gps_gate,
                 seed=options.seed,
             ),
         )

@@ -63,6 +63,8 @@ class SearchOptions:
     """Whether similarity counts by how far it stands out of the stream's background."""
     neighbours: bool = True
     """Whether the places beside the best candidates, and near the last match, are looked at."""
+    gps_gate: float | None = None
+    """Places that are known to lie further away, in metres, cannot match."""
     support: int = 0
     """Of the frames before, so many must have had a candidate near an accepted match."""
     seed: int = 0
@@ -145,9 +147,9 @@ class Recognizer:
     def _past(self, database: PlaceDatabase) -> Past:
         length, both_ways = self._search.sequence_length, self._search.bidirectional
         if length == 1:
-            return Past(database, self._centring)
+            return Past(database, self._centring, gate=self._search.gps_gate)
         sequences = SequenceMatcher(length, bidirectional=both_ways)
-        return Past(database, self._centring, sequences)
+        return Past(database, self._centring, sequences, self._search.gps_gate)
 
     def _compare(self, item: Described, before: int | None) -> list[Comparison]:
         """The query against its own past, and then those of others."""
@@ -155,9 +157,14 @@ class Recognizer:
         descriptor, online = item.descriptor, self._window is not None
         pasts = [self._own, *self._others]
         beside = self._matched_last(self._own)
-        found = [self._own.similarities(descriptor, before=before, left=online, beside=beside)]
+        position = item.keyframe.position
+        found = [
+            self._own.similarities(
+                descriptor, before=before, left=online, beside=beside, position=position
+            )
+        ]
         found += [
-            other.similarities(descriptor, beside=self._matched_last(other))
+            other.similarities(descriptor, beside=self._matched_last(other), position=position)
             for other in self._others
         ]
         level = self._background.level(np.concatenate([f.background for f in found]))

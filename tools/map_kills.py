@@ -64,10 +64,12 @@ class Kills:
 class _Watched:
     """A run whose records are noted with the time at which they came."""
 
-    def __init__(self, command: list[str]) -> None:
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+    def __init__(self, command: list[str], said: Path) -> None:
+        self._said = said
+        with said.open("wb") as errors:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
+            )
         self._seen: list[tuple[float, int]] = []
         self._first = threading.Event()
         assert self._process.stdout is not None
@@ -80,6 +82,8 @@ class _Watched:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
         running = self._process.poll() is None
+        if not running and self._process.returncode:
+            raise RuntimeError(f"a run ended with {self._process.returncode}: {self._words()}")
         self._at = time.monotonic()
         self._process.kill()
         self._process.wait()
@@ -90,6 +94,9 @@ class _Watched:
         """Indices of the places that the map must hold."""
         until = self._at - PROMISED_SECONDS if killed else float("inf")
         return {index for at, index in self._seen if at <= until}
+
+    def _words(self) -> str:
+        return self._said.read_text(errors="replace").strip()
 
     def _read(self, output: IO[bytes]) -> None:
         for line in output:
@@ -124,7 +131,8 @@ def kill_again_and_again(
         if number % SESSIONS == 0:
             before = {}
         command = [*STREAMVPR, "run", source, "--map", str(path), "--session", name]
-        watched = _Watched([*command, "--records", "queries", "--quiet", *options])
+        command += ["--records", "queries", "--quiet", *options]
+        watched = _Watched(command, folder / "said.txt")
         killed = watched.kill_after(chance.uniform(0, longest))
         kills.runs += 1
         kills.killed += killed

@@ -58,11 +58,16 @@ class History(PlaceDatabase):
         shelf: Shelf,
         descriptors: NDArray[np.float32],
         orders: NDArray[np.int64],
+        positions: NDArray[np.float64] | None = None,
     ) -> None:
-        """`descriptors` (N, D) and increasing `orders` (N,) of N places, 1 or more."""
+        """`descriptors` (N, D) and increasing `orders` (N,) of N places, 1 or more.
+
+        `positions` (N, 2): degrees of latitude and longitude, NaN where a place has none.
+        """
         super().__init__(*descriptors.shape)
         self._ring.extend(descriptors)
         self._orders[:] = orders
+        self._positions = positions
         self._shelf = shelf
 
     @property
@@ -191,12 +196,13 @@ def load_history(path: Path, connection: sqlite3.Connection, model: MapModel) ->
             lines = _read_lines(connection)
             numbers, streams, indices = _read_numbers(connection)
             descriptors = _read_descriptors(connection, len(numbers), model.dimension)
+            positions = _read_positions(connection)
         if not len(numbers):
             return None
         orders = indices + np.array([lines[stream].start for stream in streams.tolist()])
     order = np.argsort(orders, kind="stable")
     shelf = Shelf(path, connection, numbers[order], lines)
-    return History(shelf, descriptors[order], orders[order])
+    return History(shelf, descriptors[order], orders[order], positions[order])
 
 
 def _position(
@@ -256,6 +262,12 @@ def _read_numbers(
     if len(found) and not 0 <= found[:, 2].min() <= found[:, 2].max() < LARGEST_INDEX:
         raise ValueError(f"a place has an index that is none of 0 to {LARGEST_INDEX}")
     return found[:, 0], found[:, 1], found[:, 2]
+
+
+def _read_positions(connection: sqlite3.Connection) -> NDArray[np.float64]:
+    """(N, 2) in the order of the places' numbers, NaN where there is none."""
+    rows = connection.execute("SELECT latitude, longitude FROM place ORDER BY id").fetchall()
+    return np.array(rows, np.float64).reshape(-1, 2)
 
 
 def _read_descriptors(

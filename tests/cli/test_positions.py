@@ -135,6 +135,43 @@ class TestRecords:
         assert {line["query_lon"] for line in lines} == {8.5}
 
 
+class TestGate:
+    """Only where it is asked for do positions decide."""
+
+    @pytest.mark.parametrize("metres", [60, 1000])
+    def test_what_is_near_may_match(
+        self, run: Make, folders: dict[str, Path], metres: float
+    ) -> None:
+        plain, gated = (run(folders["placed"], *o).lines for o in ((), ("--gps-gate", metres)))
+        assert [line["query_idx"] for line in gated] == [line["query_idx"] for line in plain]
+        assert all(line["distance_m"] <= metres for line in gated)
+
+    def test_what_is_far_does_not_hide_what_is_near(
+        self, run: Make, folders: dict[str, Path]
+    ) -> None:
+        """Half a metre lies between the two laps, and 26 m between two places of one."""
+        assert run(folders["placed"], "--gps-gate", 0.1).lines == []
+        lines = run(folders["placed"], "--gps-gate", 5).lines
+        assert len(lines) >= 8
+        assert {line["query_idx"] - line["match_idx"] for line in lines} == {LAP}
+
+    def test_a_frame_of_which_nothing_is_known_may_match_anywhere(
+        self, run: Make, folders: dict[str, Path]
+    ) -> None:
+        assert run(folders["plain"], "--gps-gate", 0.1).lines == run(folders["plain"]).lines
+
+    def test_it_holds_for_the_places_of_a_map(
+        self, run: Make, folders: dict[str, Path], tmp_path: Path
+    ) -> None:
+        campus = tmp_path / "campus.vpr"
+        run(folders["placed"], "--map", campus, "--session", "monday")
+        asked = ["--map", campus, "--map-read-only", "--gps-gate", 0.1]
+        lines = run(folders["placed"], *asked).lines
+        assert len(lines) >= FRAMES - 5
+        assert {line["query_idx"] - line["match_idx"] for line in lines} == {0}
+        assert {line["distance_m"] for line in lines} == {0.0}
+
+
 def scores(result: Any) -> dict[str, Any]:
     assert (result.code, result.err) == (0, "")
     (line,) = result.lines
