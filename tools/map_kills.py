@@ -163,11 +163,12 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--longest", type=float, default=4.0, help="seconds before a kill")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("options", nargs="*", help="options of `streamvpr run`, behind --")
-    args = parser.parse_args()
+    given = sys.argv[1:]
+    end = given.index("--") if "--" in given else len(given)
+    args, options = parser.parse_args(given[:end]), given[end + 1 :]
     with tempfile.TemporaryDirectory() as folder:
         kills = kill_again_and_again(
-            args.source, Path(folder), args.runs, args.longest, args.options, args.seed
+            args.source, Path(folder), args.runs, args.longest, options, args.seed
         )
     print(json.dumps(asdict(kills)))
     return 0 if kills.good else 1

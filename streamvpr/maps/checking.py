@@ -9,8 +9,10 @@ import cv2
 import numpy as np
 
 from streamvpr.errors import StoreError
-from streamvpr.maps.blobs import unpack_descriptors, unpack_features
+from streamvpr.frames import Position
+from streamvpr.maps.blobs import real, unpack_descriptors, unpack_features, whole
 from streamvpr.maps.file import errors
+from streamvpr.maps.history import LARGEST_INDEX
 from streamvpr.maps.opening import open_reader
 from streamvpr.maps.rows import LOCAL_COLUMNS
 
@@ -61,22 +63,37 @@ def _of_the_file(connection: sqlite3.Connection) -> list[str]:
 def _of_the_values(connection: sqlite3.Connection, dimension: int) -> list[str]:
     faults: list[str] = []
     rows = connection.execute(
-        f"SELECT place.id, place.descriptor, jpeg, {LOCAL_COLUMNS} FROM place"
+        "SELECT place.id, idx, time, wall_time, latitude, longitude, altitude, path, place.width,"
+        f" place.descriptor, jpeg, {LOCAL_COLUMNS} FROM place"
         " LEFT JOIN local ON local.place = place.id"
         " LEFT JOIN thumbnail ON thumbnail.place = place.id"
     )
-    for number, descriptor, jpeg, *features in rows:
+    for number, *known in rows:
         try:
-            unpack_descriptors([descriptor], dimension)
-            if features[0] is not None:
-                unpack_features(tuple(features))
-            if jpeg is not None and not _is_picture(jpeg):
-                raise StoreError("its thumbnail is no picture")
-        except StoreError as error:
+            _require_place(*known[:8])
+            _require_blobs(known[8], known[9], known[10:], dimension)
+        except (StoreError, ValueError, TypeError) as error:
             faults.append(f"place {number}: {error}")
         if len(faults) >= MOST_FAULTS:
             break
     return faults
+
+
+def _require_place(index: Any, time: Any, wall_time: Any, *others: Any) -> None:
+    latitude, longitude, altitude, path, width = others
+    real(time), real(wall_time), whole(width)
+    if latitude is not None:
+        Position(latitude, longitude, altitude)
+    if not (isinstance(index, int) and 0 <= index < LARGEST_INDEX and isinstance(path, str)):
+        raise StoreError(f"index {index!r:.40} of {path!r:.40} cannot be")
+
+
+def _require_blobs(descriptor: Any, jpeg: Any, features: list[Any], dimension: int) -> None:
+    unpack_descriptors([descriptor], dimension)
+    if features[0] is not None:
+        unpack_features(tuple(features))
+    if jpeg is not None and not _is_picture(jpeg):
+        raise StoreError("its thumbnail is no picture")
 
 
 def _is_picture(jpeg: bytes) -> bool:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from streamvpr.maps.blobs import HALF
-from streamvpr.maps.file import errors
+from streamvpr.maps.blobs import HALF, real
+from streamvpr.maps.file import errors, sound
 from streamvpr.maps.opening import open_reader
 from streamvpr.records import rfc3339
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# The year 9999, behind which there is no date.
+END_OF_TIME = 253_402_300_800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ def read_contents(path: Path) -> MapContents:
     """What a map holds. Raises StoreError."""
     reader = open_reader(path)
     try:
-        with errors(path, "read"):
+        with errors(path, "read"), sound(path):
             places, positions, first, last = reader.connection.execute(
                 "SELECT count(*), count(latitude), min(wall_time), max(wall_time) FROM place"
             ).fetchone()
@@ -91,29 +94,38 @@ def read_contents(path: Path) -> MapContents:
             ).fetchall()
     finally:
         reader.close()
-    model = reader.model
-    return MapContents(
-        path=str(path),
-        model=model.name,
-        sha256=model.sha256,
-        dimension=model.dimension,
-        features=None if model.features is None else model.features.value,
-        places=places,
-        with_position=positions,
-        bytes=sum(part.stat().st_size for part in _parts(path)),
-        memory_bytes=places * model.dimension * 2 * HALF.itemsize,
-        earliest=None if first is None else rfc3339(first),
-        latest=None if last is None else rfc3339(last),
-        sessions=[
-            SessionContents(
-                name,
-                rfc3339(began),
-                None if ended is None else rfc3339(ended),
-                {stream: count for of, stream, count in streams if of == number},
-            )
-            for number, name, began, ended in sessions
-        ],
-    )
+    with sound(path):
+        model = reader.model
+        return MapContents(
+            path=str(path),
+            model=model.name,
+            sha256=model.sha256,
+            dimension=model.dimension,
+            features=None if model.features is None else model.features.value,
+            places=places,
+            with_position=positions,
+            bytes=sum(part.stat().st_size for part in _parts(path)),
+            memory_bytes=places * model.dimension * 2 * HALF.itemsize,
+            earliest=None if first is None else when(first),
+            latest=None if last is None else when(last),
+            sessions=[
+                SessionContents(
+                    name,
+                    when(began),
+                    None if ended is None else when(ended),
+                    {stream: count for of, stream, count in streams if of == number},
+                )
+                for number, name, began, ended in sessions
+            ],
+        )
+
+
+def when(seconds: object) -> str:
+    """A Unix time in words. Raises ValueError for what is none."""
+    known = real(seconds)
+    if known is None or not 0 <= known < END_OF_TIME:
+        raise ValueError(f"{seconds!r:.40} is no time")
+    return rfc3339(known)
 
 
 def _parts(path: Path) -> list[Path]:

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamvpr.errors import ConfigError, StoreError
-from streamvpr.maps.blobs import HALF
-from streamvpr.maps.file import errors
+from streamvpr.maps.blobs import HALF, real, unpack_descriptors
+from streamvpr.maps.contents import when
+from streamvpr.maps.file import errors, sound
 from streamvpr.maps.opening import open_reader
-from streamvpr.records import rfc3339
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Halves = NDArray[np.float16]
 
 INSTALL = "pip install 'streamvpr[parquet]'"
 COLUMNS = (
@@ -51,13 +55,13 @@ def export_map(path: Path, output: Path) -> int:
     except KeyError:
         known = ", ".join(writers)
         raise ConfigError(f"cannot export to {output}: its name must end in {known}") from None
-    with contextlib.closing(open_reader(path)) as reader:
-        with errors(path, "read"):
-            rows = reader.connection.execute(SELECT).fetchall()
+    with contextlib.closing(open_reader(path)) as reader, errors(path, "read"), sound(path):
+        rows = [_exported(row) for row in reader.connection.execute(SELECT)]
         dimension = reader.model.dimension
+        descriptors = _halves([row[-1] for row in rows], dimension)
     beside = output.with_name(output.name + ".part")
     try:
-        count = write(rows, dimension, beside)
+        count = write(rows, descriptors, beside)
         beside.replace(output)
     except OSError as error:
         raise StoreError(f"cannot write {output}: {error.strerror or error}") from error
@@ -66,11 +70,16 @@ def export_map(path: Path, output: Path) -> int:
     return count
 
 
+def _exported(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    session, stream, index, *numbers, path, descriptor = row
+    return (*map(str, (session, stream)), int(index), *map(real, numbers), str(path), descriptor)
+
+
 def _columns(rows: list[tuple[Any, ...]]) -> dict[str, list[Any]]:
     return {name: [row[at] for row in rows] for at, name in enumerate(COLUMNS)}
 
 
-def _write_npz(rows: list[tuple[Any, ...]], dimension: int, output: Path) -> int:
+def _write_npz(rows: list[tuple[Any, ...]], descriptors: Halves, output: Path) -> int:
     columns = _columns(rows)
     texts = {name: np.array(columns[name], np.str_) for name in ("session", "stream", "path")}
     unknown = ("time", "wall_time", "latitude", "longitude", "altitude")
@@ -79,7 +88,7 @@ def _write_npz(rows: list[tuple[Any, ...]], dimension: int, output: Path) -> int
         np.savez_compressed(
             file,
             allow_pickle=False,
-            descriptor=_descriptors(rows, dimension),
+            descriptor=descriptors,
             idx=np.array(columns["idx"], np.int64),
             **texts,
             **numbers,
@@ -87,7 +96,7 @@ def _write_npz(rows: list[tuple[Any, ...]], dimension: int, output: Path) -> int
     return len(rows)
 
 
-def _write_parquet(rows: list[tuple[Any, ...]], dimension: int, output: Path) -> int:
+def _write_parquet(rows: list[tuple[Any, ...]], descriptors: Halves, output: Path) -> int:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -102,13 +111,13 @@ def _write_parquet(rows: list[tuple[Any, ...]], dimension: int, output: Path) ->
         name: pyarrow.array(values, kind)
         for (name, values), kind in zip(_columns(rows).items(), types, strict=True)
     }
-    flat = pyarrow.array(_descriptors(rows, dimension).ravel())
-    columns["descriptor"] = pyarrow.FixedSizeListArray.from_arrays(flat, dimension)
+    flat = pyarrow.array(descriptors.ravel())
+    columns["descriptor"] = pyarrow.FixedSizeListArray.from_arrays(flat, descriptors.shape[1])
     pyarrow.parquet.write_table(pyarrow.table(columns), output, compression="zstd")
     return len(rows)
 
 
-def _write_geojson(rows: list[tuple[Any, ...]], dimension: int, output: Path) -> int:
+def _write_geojson(rows: list[tuple[Any, ...]], descriptors: Halves, output: Path) -> int:
     features = [_feature(dict(zip(COLUMNS, row[:-1], strict=True))) for row in rows]
     known = [feature for feature in features if feature is not None]
     if not known:
@@ -124,7 +133,7 @@ def _feature(place: dict[str, Any]) -> dict[str, Any] | None:
     if None in position[:2]:
         return None
     wall_time = place["wall_time"]
-    place["wall_time"] = None if wall_time is None else rfc3339(wall_time)
+    place["wall_time"] = None if wall_time is None else when(wall_time)
     coordinates = [number for number in position if number is not None]
     return {
         "type": "Feature",
@@ -133,6 +142,7 @@ def _feature(place: dict[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _descriptors(rows: list[tuple[Any, ...]], dimension: int) -> np.ndarray[Any, Any]:
-    """(N, D) float16."""
-    return np.frombuffer(b"".join(row[-1] for row in rows), HALF).reshape(-1, dimension)
+def _halves(blobs: list[bytes], dimension: int) -> Halves:
+    """(N, D). Raises StoreError where one has another size, or no direction."""
+    unpack_descriptors(blobs, dimension)
+    return np.frombuffer(b"".join(blobs), HALF).reshape(-1, dimension)

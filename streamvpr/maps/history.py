@@ -6,15 +6,15 @@ import contextlib
 from bisect import bisect
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from streamvpr.database import PlaceDatabase
 from streamvpr.errors import StoreError
 from streamvpr.frames import Place, Position
-from streamvpr.maps.blobs import FEATURE_COLUMNS, unpack_descriptors, unpack_features
-from streamvpr.maps.file import errors
+from streamvpr.maps.blobs import FEATURE_COLUMNS, real, unpack_descriptors, unpack_features, whole
+from streamvpr.maps.file import errors, sound
 
 if TYPE_CHECKING:
     import sqlite3
@@ -146,7 +146,7 @@ class Shelf:
 
     def thumbnail(self, place: Place) -> bytes | None:
         """JPEG of a place."""
-        with errors(self._path, "read"):
+        with errors(self._path, "read"), sound(self._path):
             row = self._connection.execute(
                 "SELECT jpeg FROM thumbnail JOIN place ON thumbnail.place = place.id"
                 " JOIN stream ON place.stream = stream.id"
@@ -154,7 +154,7 @@ class Shelf:
                 " WHERE session.name = ? AND stream.name = ? AND place.idx = ?",
                 place.key,
             ).fetchone()
-        return None if row is None else bytes(row[0])
+            return None if row is None else memoryview(row[0]).tobytes()
 
     def _read(self, row: int) -> Place:
         number = int(self.numbers[row])
@@ -166,19 +166,23 @@ class Shelf:
             ).fetchone()
         if found is None:
             raise StoreError(f"the map {self._path} has no place {number} any more")
-        stream, index, time, path, width, wall_time, *position = found
+        with sound(self._path):
+            return self._place(number, *found)
+
+    def _place(self, number: int, stream: int, index: int, *known: Any) -> Place:
+        time, path, width, wall_time, *position = known
         line = self._lines[stream]
         return Place(
             stream=line.stream,
             index=index,
-            time=time,
+            time=real(time),
             path=path,
-            width=width,
+            width=whole(width),
             features=self._features(number),
             thumbnail=None,
             session=line.session,
-            wall_time=wall_time,
-            position=_position(self._path, *position),
+            wall_time=real(wall_time),
+            position=_position(*position),
         )
 
     def _features(self, number: int) -> Features | None:
@@ -191,7 +195,7 @@ class Shelf:
 
 def load_history(path: Path, connection: sqlite3.Connection, model: MapModel) -> History | None:
     """All places of a map; None where there are none. Raises StoreError."""
-    with errors(path, "read"), _sound(path):
+    with errors(path, "read"), sound(path):
         with _one_view(connection):
             lines = _read_lines(connection)
             numbers, streams, indices = _read_numbers(connection)
@@ -205,13 +209,10 @@ def load_history(path: Path, connection: sqlite3.Connection, model: MapModel) ->
     return History(shelf, descriptors[order], orders[order], positions[order])
 
 
-def _position(
-    path: Path, latitude: float | None, longitude: float | None, altitude: float | None
-) -> Position | None:
+def _position(latitude: Any, longitude: Any, altitude: Any) -> Position | None:
     if latitude is None or longitude is None:
         return None
-    with _sound(path):
-        return Position(latitude, longitude, altitude)
+    return Position(latitude, longitude, altitude)
 
 
 @contextlib.contextmanager
@@ -225,17 +226,6 @@ def _one_view(connection: sqlite3.Connection) -> Iterator[None]:
         yield
     finally:
         connection.execute("COMMIT")
-
-
-@contextlib.contextmanager
-def _sound(path: Path) -> Iterator[None]:
-    """What a map cannot hold, and this one does, is damage."""
-    try:
-        yield
-    except (StoreError, KeyError, ValueError, TypeError, OverflowError) as error:
-        raise StoreError(
-            f"the map {path} is damaged ({error}); `streamvpr map verify` says what is left"
-        ) from error
 
 
 def _read_lines(connection: sqlite3.Connection) -> dict[int, Line]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from streamvpr.errors import StoreError
 from streamvpr.frames import FeatureKind
-from streamvpr.maps.file import close_written, connect, create, errors, require_map
+from streamvpr.maps.blobs import whole
+from streamvpr.maps.file import close_written, connect, create, errors, require_map, sound
 from streamvpr.maps.history import load_history
 from streamvpr.maps.lock import WriterLock
 from streamvpr.maps.model import MapModel
@@ -80,10 +81,6 @@ def read_model(path: Path, connection: sqlite3.Connection) -> MapModel:
     if row is None:
         raise StoreError(f"the map {path} does not say which model made it; it is damaged")
     name, sha256, dimension, features = row
-    try:
+    with sound(path):
         kind = None if features is None else FeatureKind(features)
-    except ValueError as error:
-        raise StoreError(f"the map {path} has local features of no known kind: {error}") from error
-    if dimension < 1:
-        raise StoreError(f"the map {path} has descriptors of {dimension} numbers; it is damaged")
-    return MapModel(name, sha256, dimension, kind)
+        return MapModel(str(name), str(sha256), whole(dimension), kind)
