@@ -61,7 +61,7 @@ def covering(history: History, most: int) -> Mask:
 def covered(history: History, keep: Mask) -> int:
     """How many of the places that are not kept geometry finds again in those that are."""
     return sum(
-        any(keep[other] for other in _shown_again(history, int(row), keep))
+        any(True for _ in _shown_again(history, int(row), keep, apart=0))
         for row in np.flatnonzero(~keep)
     )
 
@@ -100,16 +100,17 @@ def _matched(history: History) -> list[Pair]:
     found = {
         (min(row, other), max(row, other))
         for row in range(len(history))
-        for other in _shown_again(history, row, everything)
+        for other in _shown_again(history, row, everything, apart=NEIGHBOURS)
     }
     return [Pair(history.similarity(a, b), a, b) for a, b in sorted(found)]
 
 
-def _shown_again(history: History, row: int, among: Mask) -> Iterator[int]:
-    """Rows among the most similar ones whose view geometry matches with that of a row."""
+def _shown_again(history: History, row: int, among: Mask, *, apart: int) -> Iterator[int]:
+    """Rows, among the most similar ones further than `apart`, whose view geometry matches with
+    that of a row."""
     place = history.place(row)
     verifier = Verifier(least_matches=LEAST_INLIERS)
-    for other in history.alike(row, among, ALIKE, NEIGHBOURS):
+    for other in history.alike(row, among, ALIKE, apart):
         if _is_one_view(verifier, place, history.place(other)):
             yield other
 

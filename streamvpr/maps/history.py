@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 # Between two streams so many steps are left free, so that no place of one is a neighbour of the
-# other's: more than sequences and neighbourhoods reach.
+# other's.
 APART = 1000
 # Descriptors that are read at once: what the file holds is in memory once only.
 READ_AT_ONCE = 8192

@@ -7,7 +7,6 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from streamvpr.errors import StoreError
 from streamvpr.maps.file import close_written, errors
 from streamvpr.maps.rows import insert, insert_stream, row_of_place
 
@@ -48,7 +47,7 @@ class MapWriter:
             self._session, self.session = session.insert(connection)
         self._streams: dict[str, int] = {}
         self._waiting: queue.Queue[Kept | None] = queue.Queue(WAITING)
-        self._failure: StoreError | None = None
+        self._failure: Exception | None = None
         self._closed = False
         self._ending = False
         self._thread = threading.Thread(target=self._work, name="map", daemon=True)
@@ -96,7 +95,7 @@ class MapWriter:
             try:
                 with errors(self.path, "write"):
                     ended = self._transaction(first)
-            except StoreError as error:
+            except Exception as error:  # whoever adds next gets it, and nobody waits for ever
                 self._failure = error
 
     def _transaction(self, first: Kept) -> bool:

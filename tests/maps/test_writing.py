@@ -91,7 +91,7 @@ class TestSessions:
             rows = np.arange(7)
             orders = history.orders(rows)
             assert (np.diff(orders[:4]) == 1).all()
-            assert orders[4] - orders[3] > 200, "no sequence reaches over to the next session"
+            assert orders[4] - orders[3] > 200, "no neighbourhood reaches over to the next session"
             assert [history.place(r).session for r in rows] == ["monday"] * 4 + ["tuesday"] * 3
             for row in rows.tolist():
                 assert history.row_of(history.place(row)) == row
