@@ -99,16 +99,19 @@ class Recognizer:
         self._centring = Centring() if self._search.centre else Uncentred()
         self._own = self._past(database)
         self._others: Sequence[Past] = ()
+        self._earlier: PlaceDatabase | None = None
         self._window = None if exclusion is None else ExclusionWindow(exclusion)
         self._revisits = RevisitTracker()
         self._support = Support()
         self._random = np.random.default_rng(self._search.seed)
         self._last_match: tuple[PlaceDatabase, Place] | None = None
 
-    def share(self, others: Sequence[PlaceDatabase]) -> None:
-        """Match the past of other streams and sessions, too. The exclusion is for the stream's
-        own."""
-        self._others = [self._past(other) for other in others]
+    def share(self, others: Sequence[PlaceDatabase], earlier: PlaceDatabase | None = None) -> None:
+        """Match the past of other streams, and earlier sessions, too. The exclusion is for the
+        stream's own."""
+        known = [*others, *([] if earlier is None else [earlier])]
+        self._others = [self._past(database) for database in known]
+        self._earlier = earlier
 
     def remember(self, item: Described) -> Remembered:
         """Add a described keyframe to the past without asking anything of it."""
@@ -189,8 +192,9 @@ class Recognizer:
         return decision
 
     def _learn_chance(self, item: Described, comparisons: list[Comparison]) -> None:
-        """Of the stream's own past, or while that is too short of another that is searched."""
-        long = [comparison for comparison in comparisons if len(comparison.usual) > 1]
+        """Of the stream's own past, or while that is too short of earlier sessions."""
+        told = [c for c in comparisons if c is comparisons[0] or c.database is self._earlier]
+        long = [comparison for comparison in told if len(comparison.usual) > 1]
         if long:
             most = self._judge.wants_unrelated()
             for place in long[0].unrelated(most, self._random):
