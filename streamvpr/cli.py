@@ -29,7 +29,8 @@ from streamvpr.execution import INTERRUPTED, execute, print_text, stopped_by_sig
 from streamvpr.export import ExportOptions, export_model
 from streamvpr.map_commands import maps
 from streamvpr.parsing import within
-from streamvpr.session import open_offline, open_online
+from streamvpr.running import open_run
+from streamvpr.session import open_offline
 from streamvpr.sources.address import STANDARD_INPUT
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def run(
     """Online: each frame against the past only."""
     chosen = options or RunOptions()
     return execute(
-        lambda sinks: open_online(list(sources), chosen, sinks),
+        lambda sinks: open_run(list(sources), chosen, sinks),
         chosen,
         console,
         progress=logger.isEnabledFor(logging.INFO),

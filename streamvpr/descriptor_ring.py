@@ -9,7 +9,7 @@ import numpy as np
 from streamvpr import hamming
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,6 +24,7 @@ BLOCK = 256
 # The centre is learned when there are FEW, and once more when there are so many times more. Later
 # ones would move it little, and all codes are made anew for it.
 RELEARNED = 4
+NEVER = 2**62
 # Descriptors that are gathered from all over the ring for one product.
 GATHERED = 512
 
@@ -82,13 +83,20 @@ class DescriptorRing:
         if self.added >= self._code_at and len(self._codes):
             self._code()
 
-    def extend(self, descriptors: NDArray[np.float32]) -> None:
-        """Keep (N, D) descriptors at once, of which a ring that is empty has room for all."""
+    def extend(self, descriptors: NDArray[np.float32], *, centre: Descriptor | None = None) -> None:
+        """Keep (N, D) descriptors at once, of which a ring that is empty has room for all.
+
+        `centre` (D,) is the mean of all where these are a part of more: they are coded, then,
+        however few they are.
+        """
         if self.added or len(descriptors) > self.capacity:
             raise ValueError(f"{len(descriptors)} at once for an empty ring of {self.capacity}")
         self._vectors[: len(descriptors)] = descriptors
         self.added = len(descriptors)
-        if self.added >= self._code_at and len(self._codes):
+        if centre is not None:
+            self._codes = np.zeros((self.capacity, -(-self.dimension // 8)), np.uint8)
+            self._centre, self._learn_at = centre, NEVER
+        if len(self._codes) and (centre is not None or self.added >= self._code_at):
             self._code()
 
     def slot(self, row: int) -> int:
@@ -124,14 +132,15 @@ class DescriptorRing:
             np.dot(vectors, descriptor, out=scores[start : start + len(part)])
         return scores
 
-    def descriptor(self, row: int) -> Descriptor:
-        """(D,) that of a row."""
-        return np.asarray(self._vectors[self.slot(row)], np.float32)
+    def vector(self, row: int) -> Descriptor:
+        """The descriptor (D,) of a row."""
+        found: Descriptor = self._vectors[self.slot(row)]
+        return found
 
     def exact_score(self, row: int, descriptor: Descriptor) -> float:
         """Product with that of a row; unlike `scores`, which may round differently with the number
         of rows, the same whatever else is kept."""
-        kept = self._vectors[self.slot(row)]
+        kept = self.vector(row)
         return float(kept.astype(np.float64) @ descriptor.astype(np.float64))
 
     def nearest(self, descriptors: NDArray[np.float32], most: int, end: int) -> Rows:
@@ -140,6 +149,12 @@ class DescriptorRing:
         Of the coded rows before row `end`; K is `most`, or their number where that is less. The
         codes are read once for all of the descriptors.
         """
+        return self.nearest_by_bits(descriptors, most, end)[1]
+
+    def nearest_by_bits(
+        self, descriptors: NDArray[np.float32], most: int, end: int
+    ) -> tuple[NDArray[np.int32], Rows]:
+        """(Q, K) each: how many bits are others, and the rows of `nearest`."""
         queries = self._bits(descriptors)
         apart, rows, passed = [], [], 0
         for part in self._parts(0, min(end, self.coded)):
@@ -148,20 +163,15 @@ class DescriptorRing:
             apart.append(bits)
             rows.append(where + passed)
             passed += len(codes)
-        if len(rows) == 1:
-            return rows[0]
-        if not rows:
-            return np.empty((len(descriptors), 0), np.int64)
-        order = np.argsort(np.concatenate(apart, axis=1), axis=1, kind="stable")[:, :most]
-        return np.take_along_axis(np.concatenate(rows, axis=1), order, axis=1)
+        return merge_nearest(apart, rows, len(descriptors), most)
 
     def _code(self) -> None:
         """Code what has come since, and all anew where the centre is learned anew."""
         begin = max(self._coded, self.first)
-        if self._learn_at <= self.added <= FEW * RELEARNED:
+        if self._is_to_learn:
             self._learn_at *= RELEARNED
             begin = self.first
-            total = sum(self._vectors[part].sum(axis=0) for part in self._parts(0, len(self)))
+            total = sum(sum_of(self._vectors[part]) for part in self._parts(0, len(self)))
             self._centre = np.asarray(total / len(self), np.float32)
         for part in self._parts(begin - self.first, len(self)):
             for start in range(part.start, part.stop, BLOCK):
@@ -169,6 +179,12 @@ class DescriptorRing:
                 self._codes[block] = self._bits(self._vectors[block])
         self._coded = self.added
         self._code_at = self.added + BLOCK
+
+    @property
+    def _is_to_learn(self) -> bool:
+        """Whether the centre is due. Very many that came at once have none yet."""
+        few_enough = self.added <= FEW * RELEARNED or self._learn_at == FEW
+        return self._learn_at <= self.added and few_enough
 
     def _bits(self, descriptors: NDArray[np.float32]) -> NDArray[np.uint8]:
         return np.packbits(descriptors > self._centre, axis=1)
@@ -181,3 +197,24 @@ class DescriptorRing:
             yield slice(start, min(stop, self.capacity))
         if stop > self.capacity:
             yield slice(0, stop - self.capacity)
+
+
+def sum_of(descriptors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(D,) sum of (N, D) descriptors: exact enough that parts of them add up to the same centre."""
+    return np.asarray(descriptors.sum(axis=0, dtype=np.float64), np.float64)
+
+
+def merge_nearest(
+    apart: Sequence[NDArray[np.int32]], rows: Sequence[Rows], queries: int, most: int
+) -> tuple[NDArray[np.int32], Rows]:
+    """(Q, K) each: the `most` nearest of several parts, of which each has (Q, ...) bits and rows.
+
+    Of those as near as each other, those of the first part come first.
+    """
+    if len(rows) == 1:
+        return apart[0], rows[0]
+    if not rows:
+        return np.empty((queries, 0), np.int32), np.empty((queries, 0), np.int64)
+    bits, numbers = np.concatenate(apart, axis=1), np.concatenate(rows, axis=1)
+    order = np.argsort(bits, axis=1, kind="stable")[:, :most]
+    return np.take_along_axis(bits, order, axis=1), np.take_along_axis(numbers, order, axis=1)

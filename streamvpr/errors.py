@@ -14,7 +14,7 @@ A message says what failed, with which value, and what to do, in one line. Libra
 and neither prints nor exits; `streamvpr.cli` turns them into a line on stderr and an exit code.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class StreamVPRError(Exception):
@@ -26,6 +26,10 @@ class StreamVPRError(Exception):
         """`remedy` is the one command that mends it, where there is one."""
         super().__init__(message)
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Python's own way calls the class with the message alone, and some want more than that.
+        return _made_again, (type(self), self.args, self.__dict__)
 
 
 class ConfigError(StreamVPRError):
@@ -81,3 +85,12 @@ class OutputClosed(StreamVPRError):
     """Whoever read the output has gone: a reason to stop, quietly."""
 
     exit_code = 0
+
+
+def _made_again(
+    kind: type[StreamVPRError], arguments: tuple[object, ...], state: dict[str, Any]
+) -> StreamVPRError:
+    """An error as it was in another process."""
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(state)
+    return error

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from streamvpr.config import RecognitionOptions
-    from streamvpr.session import Session
+    from streamvpr.running import Running
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ FORCED_EXIT_SECONDS = 3.0
 
 
 def execute(
-    open_session: Callable[[list[Sink]], Session],
+    open_session: Callable[[list[Sink]], Running],
     options: RecognitionOptions,
     console: Console,
     *,
@@ -65,7 +65,7 @@ def execute(
     return code
 
 
-async def _run(session: Session) -> int:
+async def _run(session: Running) -> int:
     notifier = Notifier()
     task = asyncio.ensure_future(session.run())
     alive = asyncio.ensure_future(_keep_alive(session, notifier))
@@ -82,7 +82,7 @@ async def _run(session: Session) -> int:
     return 0
 
 
-async def _keep_alive(session: Session, notifier: Notifier) -> None:
+async def _keep_alive(session: Running, notifier: Notifier) -> None:
     """Tell the watchdog that the run goes on, as long as no stage hangs in one call.
 
     Waiting for a camera, or for whoever reads the output, is no hanging.
@@ -95,7 +95,7 @@ async def _keep_alive(session: Session, notifier: Notifier) -> None:
 
 
 @contextlib.contextmanager
-def _signals(session: Session, task: asyncio.Future[None], notifier: Notifier) -> Iterator[None]:
+def _signals(session: Running, task: asyncio.Future[None], notifier: Notifier) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     interrupts = 0
 

@@ -46,12 +46,15 @@ logger = logging.getLogger(__name__)
 class Kit:
     """The parts of a run, made from its options; of one run after the other."""
 
-    def __init__(self, options: RecognitionOptions) -> None:
-        """Open what they have in common, the model above all. Raises ConfigError, ModelError."""
+    def __init__(self, options: RecognitionOptions, embedder: Embedder | None = None) -> None:
+        """Open what they have in common, the model above all. Raises ConfigError, ModelError.
+
+        `embedder` is the model where it is open already.
+        """
         require_sequence(options)
         self._options = options
         self._camera = open_camera(options)
-        self._embedder: Embedder = open_embedder(
+        self._embedder: Embedder = embedder or open_embedder(
             options.model,
             device=options.device,
             threads=options.threads,

@@ -10,14 +10,15 @@ from streamvpr import records
 from streamvpr.channel import Channel, ChannelClosed
 from streamvpr.config import MatchOptions, RunOptions
 from streamvpr.errors import OutputClosed
-from streamvpr.session import open_offline, open_online
+from streamvpr.running import open_run
+from streamvpr.session import open_offline
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from streamvpr.frames import Decision
     from streamvpr.records import LoopClosure
-    from streamvpr.session import Session
+    from streamvpr.running import Running
     from streamvpr.sinks import Sink
 
 
@@ -27,7 +28,7 @@ async def run(*sources: str, **options: Any) -> AsyncGenerator[LoopClosure]:
     Raises StreamVPRError. Leaving the loop early stops the run.
     """
     settings = RunOptions(**options)
-    found = _decisions(lambda s: open_online(list(sources), settings, [s]), closures=True)
+    found = _decisions(lambda s: open_run(list(sources), settings, [s]), closures=True)
     async with aclosing(found) as closures:
         async for closure in closures:
             yield records.loop_closure(closure)
@@ -36,7 +37,7 @@ async def run(*sources: str, **options: Any) -> AsyncGenerator[LoopClosure]:
 async def decide(*sources: str, **options: Any) -> AsyncGenerator[Decision]:
     """The decision on every processed frame of the sources; as `run`."""
     settings = RunOptions(**options)
-    async with aclosing(_decisions(lambda s: open_online(list(sources), settings, [s]))) as found:
+    async with aclosing(_decisions(lambda s: open_run(list(sources), settings, [s]))) as found:
         async for decision in found:
             yield decision
 
@@ -85,7 +86,7 @@ class _ChannelSink:
 
 
 async def _decisions(
-    open_session: Callable[[Sink], Session], *, closures: bool = False
+    open_session: Callable[[Sink], Running], *, closures: bool = False
 ) -> AsyncGenerator[Decision]:
     sink = _ChannelSink(asyncio.get_running_loop(), closures=closures)
     session = await asyncio.to_thread(open_session, sink)

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from streamvpr.frames import Frame
-    from streamvpr.stream import Stream
+    from streamvpr.channel import Channel
 
 
-class Mixer:
+class Buffered(Protocol):
+    """A stream with a buffer of what has come of it."""
+
+    buffer: Channel[Any]
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether what comes next is there as soon as it is asked for."""
+
+    def open_buffer(self, on_change: Callable[[], None], /) -> None:
+        """Make the buffer, in the event loop that uses it."""
+
+
+S = TypeVar("S", bound=Buffered)
+
+
+class Mixer(Generic[S]):
     """Takes one frame of each stream in turn.
 
     Where all are on disk it waits for each of them, so that the order depends on nothing but the
@@ -20,14 +35,14 @@ class Mixer:
     and none gets a second frame while another's is waiting.
     """
 
-    def __init__(self, streams: Sequence[Stream]) -> None:
+    def __init__(self, streams: Sequence[S]) -> None:
         self._waiting = list(streams)
-        self._in_order = all(stream.reader.source.on_disk for stream in streams)
+        self._in_order = all(stream.on_disk for stream in streams)
         self._changed = asyncio.Event()
         for stream in streams:
             stream.open_buffer(self._changed.set)
 
-    async def take(self) -> tuple[Stream, Frame | None] | None:
+    async def take(self) -> tuple[S, Any | None] | None:
         """A stream and its next frame, or None at its end; None when all have ended."""
         while self._waiting:
             self._changed.clear()
@@ -45,7 +60,7 @@ class Mixer:
         for stream in self._waiting:
             stream.buffer.close()
 
-    def _ready(self) -> tuple[Stream, Frame | None] | None:
+    def _ready(self) -> tuple[S, Any | None] | None:
         for stream in self._waiting[:1] if self._in_order else list(self._waiting):
             frame = stream.buffer.take()
             if frame is not None:

@@ -67,6 +67,16 @@ class Stream:
         """Whether it goes on without us."""
         return self.reader.source.live
 
+    @property
+    def on_disk(self) -> bool:
+        """Whether its frames are there as soon as they are asked for."""
+        return self.reader.source.on_disk
+
+    @property
+    def span(self) -> float | None:
+        """Seconds (or images, where there is no clock) to be read; None where unknown."""
+        return self.reader.source.span
+
     def open_buffer(self, on_change: Callable[[], None]) -> None:
         """Make the buffer between decoder and model; in the event loop that uses it."""
         overflow = self.overflow or (Overflow.DROP_OLDEST if self.live else Overflow.BLOCK)

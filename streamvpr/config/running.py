@@ -60,6 +60,43 @@ class RunOptions(RecognitionOptions):
     shared_places: Annotated[
         bool, Parameter(help="Streams match each other's past too, and not only their own.")
     ] = False
+    cluster: Annotated[
+        str | None,
+        Parameter(
+            help="Spread the run over a Ray cluster: ray://HOST:PORT, HOST:PORT, auto (the one "
+            "that runs here), local (one of this machine, for this run). Needs the extra cluster."
+        ),
+    ] = None
+    cluster_cpus: Annotated[
+        float,
+        Parameter(
+            help="With --cluster: CPUs that each source, and each model on CPUs, asks for.",
+            validator=within(0),
+        ),
+    ] = 1.0
+    cluster_gpus: Annotated[
+        float,
+        Parameter(
+            help="With --cluster: share of a GPU that each model asks for, such as 0.25; 0: the "
+            "model runs on CPUs.",
+            validator=within(0),
+        ),
+    ] = 0.0
+    cluster_models: Annotated[
+        int | None,
+        Parameter(
+            help="With --cluster: models that the sources share. Default: one a node.",
+            validator=within(1),
+        ),
+    ] = None
+    cluster_shards: Annotated[
+        int | None,
+        Parameter(
+            help="With --cluster and --map: parts that the map's places are held in. Default: one "
+            "a node.",
+            validator=within(1),
+        ),
+    ] = None
     on_overload: Annotated[
         Overflow | None,
         Parameter(

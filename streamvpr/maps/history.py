@@ -36,6 +36,7 @@ READ_AT_ONCE = 8192
 FEATURES_KEPT = 512
 # Frames of a hundred years of a fast camera; more is damage.
 LARGEST_INDEX = 2**40
+LARGEST_NUMBER = 2**63 - 1
 
 
 class Line(NamedTuple):
@@ -45,6 +46,19 @@ class Line(NamedTuple):
     stream: str
     start: int
     """Where its first place would stand."""
+
+
+class Index(NamedTuple):
+    """Which places a map has, by row."""
+
+    numbers: NDArray[np.int64]
+    """(N,) in the file."""
+    orders: NDArray[np.int64]
+    """(N,) increasing: where they stand."""
+    positions: NDArray[np.float64]
+    """(N, 2) degrees of latitude and longitude, NaN where a place has none."""
+    lines: dict[int, Line]
+    """By the stream's number in the file."""
 
 
 class History(PlaceDatabase):
@@ -98,14 +112,14 @@ class History(PlaceDatabase):
 
     def similarity(self, row: int, other: int) -> float:
         """Cosine of the descriptors of two rows."""
-        return self.exact_score(row, self._ring.descriptor(other))
+        return self.exact_score(row, self._ring.vector(other))
 
     def alike(self, row: int, among: NDArray[np.bool_], most: int, apart: int) -> list[int]:
         """Up to `most` rows, of those `among` (N,), that are most similar to a row, best first.
 
         None that stands within `apart` of it.
         """
-        descriptor = self._ring.descriptor(row)
+        descriptor = self._ring.vector(row)
         rows = self.shortlist(descriptor).rows
         rows = rows[among[rows] & (np.abs(self._orders[rows] - self._orders[row]) > apart)]
         scores = self.scores(descriptor, rows)
@@ -132,13 +146,12 @@ class Shelf:
         self.numbers = numbers
         self._lines = lines
         self._by_start = sorted(lines.values(), key=lambda line: line.start)
-        self._starts = {(line.session, line.stream): line.start for line in lines.values()}
+        self._starts = starts_of(lines)
         self.place = lru_cache(FEATURES_KEPT)(self._read)
 
     def order_of(self, place: Place) -> int:
         """Where a place stands; -1 where it is not one of these."""
-        start = self._starts.get((place.session or "", place.stream))
-        return -1 if start is None else start + place.index
+        return order_in(self._starts, place)
 
     def line(self, order: int) -> Line:
         """The stream that stands there."""
@@ -193,20 +206,43 @@ class Shelf:
         return None if row is None else unpack_features(row)
 
 
+def starts_of(lines: dict[int, Line]) -> dict[tuple[str, str], int]:
+    """By session and stream, where its first place would stand."""
+    return {(line.session, line.stream): line.start for line in lines.values()}
+
+
+def order_in(starts: dict[tuple[str, str], int], place: Place) -> int:
+    """Where a place stands; -1 where it is of none of those streams."""
+    start = starts.get((place.session or "", place.stream))
+    return -1 if start is None else start + place.index
+
+
 def load_history(path: Path, connection: sqlite3.Connection, model: MapModel) -> History | None:
     """All places of a map; None where there are none. Raises StoreError."""
-    with errors(path, "read"), sound(path):
-        with _one_view(connection):
-            lines = _read_lines(connection)
-            numbers, streams, indices = _read_numbers(connection)
-            descriptors = _read_descriptors(connection, len(numbers), model.dimension)
-            positions = _read_positions(connection)
-        if not len(numbers):
+    with _one_view(path, connection):
+        index = _read_index(connection)
+        if not len(index.numbers):
             return None
-        orders = indices + np.array([lines[stream].start for stream in streams.tolist()])
-    order = np.argsort(orders, kind="stable")
-    shelf = Shelf(path, connection, numbers[order], lines)
-    return History(shelf, descriptors[order], orders[order], positions[order])
+        descriptors = _read_descriptors(connection, index.numbers, model.dimension)
+    shelf = Shelf(path, connection, index.numbers, index.lines)
+    return History(shelf, descriptors, index.orders, index.positions)
+
+
+def load_index(path: Path, connection: sqlite3.Connection, newest: int | None = None) -> Index:
+    """Which places a map has, without their descriptors. Raises StoreError.
+
+    `newest` is the number of the last one that counts; None: all do.
+    """
+    with _one_view(path, connection):
+        return _read_index(connection, newest)
+
+
+def load_descriptors(
+    path: Path, connection: sqlite3.Connection, numbers: NDArray[np.int64], dimension: int
+) -> NDArray[np.float32]:
+    """(N, D) of the places of numbers (N,). Raises StoreError."""
+    with _one_view(path, connection):
+        return _read_descriptors(connection, numbers, dimension)
 
 
 def _position(latitude: Any, longitude: Any, altitude: Any) -> Position | None:
@@ -216,24 +252,37 @@ def _position(latitude: Any, longitude: Any, altitude: Any) -> Position | None:
 
 
 @contextlib.contextmanager
-def _one_view(connection: sqlite3.Connection) -> Iterator[None]:
+def _one_view(path: Path, connection: sqlite3.Connection) -> Iterator[None]:
     """Read the same file all along, whatever others write meanwhile."""
-    if connection.in_transaction:
-        yield
-        return
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        connection.execute("COMMIT")
+    with errors(path, "read"), sound(path):
+        if connection.in_transaction:
+            yield
+            return
+        connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            connection.execute("COMMIT")
 
 
-def _read_lines(connection: sqlite3.Connection) -> dict[int, Line]:
+def _read_index(connection: sqlite3.Connection, newest: int | None = None) -> Index:
+    last = LARGEST_NUMBER if newest is None else newest
+    lines = _read_lines(connection, last)
+    numbers, streams, indices = _read_numbers(connection, last)
+    orders = indices + np.array([lines[s].start for s in streams.tolist()], np.int64)
+    order = np.argsort(orders, kind="stable")
+    positions = _read_positions(connection, last)
+    return Index(numbers[order], orders[order], positions[order], lines)
+
+
+def _read_lines(connection: sqlite3.Connection, last: int) -> dict[int, Line]:
     """The streams by their number in the file, in the order of their sessions."""
     rows = connection.execute(
         "SELECT stream.id, session.name, stream.name, max(place.idx) FROM stream"
         " JOIN session ON stream.session = session.id JOIN place ON place.stream = stream.id"
-        " GROUP BY stream.id ORDER BY session.began, session.id, stream.id"
+        " WHERE place.id <= ?"
+        " GROUP BY stream.id ORDER BY session.began, session.id, stream.id",
+        (last,),
     ).fetchall()
     lines: dict[int, Line] = {}
     start = 0
@@ -244,31 +293,45 @@ def _read_lines(connection: sqlite3.Connection) -> dict[int, Line]:
 
 
 def _read_numbers(
-    connection: sqlite3.Connection,
+    connection: sqlite3.Connection, last: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """(N,) each: numbers of the places, of their streams, and their indices."""
-    rows = connection.execute("SELECT id, stream, idx FROM place ORDER BY id").fetchall()
+    rows = connection.execute(
+        "SELECT id, stream, idx FROM place WHERE id <= ? ORDER BY id", (last,)
+    ).fetchall()
     found = np.array(rows, np.int64).reshape(-1, 3)
     if len(found) and not 0 <= found[:, 2].min() <= found[:, 2].max() < LARGEST_INDEX:
         raise ValueError(f"a place has an index that is none of 0 to {LARGEST_INDEX}")
     return found[:, 0], found[:, 1], found[:, 2]
 
 
-def _read_positions(connection: sqlite3.Connection) -> NDArray[np.float64]:
+def _read_positions(connection: sqlite3.Connection, last: int) -> NDArray[np.float64]:
     """(N, 2) in the order of the places' numbers, NaN where there is none."""
-    rows = connection.execute("SELECT latitude, longitude FROM place ORDER BY id").fetchall()
+    rows = connection.execute(
+        "SELECT latitude, longitude FROM place WHERE id <= ? ORDER BY id", (last,)
+    ).fetchall()
     return np.array(rows, np.float64).reshape(-1, 2)
 
 
 def _read_descriptors(
-    connection: sqlite3.Connection, count: int, dimension: int
+    connection: sqlite3.Connection, numbers: NDArray[np.int64], dimension: int
 ) -> NDArray[np.float32]:
-    """(N, D) in the order of the places' numbers."""
-    found = np.empty((count, dimension), np.float32)
-    cursor = connection.execute("SELECT descriptor FROM place ORDER BY id")
+    """(N, D) of the places of numbers (N,), 1 or more; read as they lie in the file."""
+    found = np.empty((len(numbers), dimension), np.float32)
+    rows = np.argsort(numbers)
+    wanted = numbers[rows]
+    cursor = connection.execute(
+        "SELECT id, descriptor FROM place WHERE id BETWEEN ? AND ? ORDER BY id",
+        (int(wanted[0]), int(wanted[-1])),
+    )
     done = 0
-    while rows := cursor.fetchmany(READ_AT_ONCE):
-        part = unpack_descriptors([row[0] for row in rows], dimension)
-        found[done : done + len(part)] = part
-        done += len(part)
+    while read := cursor.fetchmany(READ_AT_ONCE):
+        ids = np.array([number for number, _ in read])
+        at = np.searchsorted(wanted, ids)
+        among = np.flatnonzero(wanted[at] == ids)
+        blobs = [read[i][1] for i in among.tolist()]
+        found[rows[at[among]]] = unpack_descriptors(blobs, dimension)
+        done += len(blobs)
+    if done < len(numbers):
+        raise ValueError(f"{len(numbers) - done} places are gone")
     return found

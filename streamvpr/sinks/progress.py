@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from streamvpr import records
     from streamvpr.frames import Decision, Keyframe
-    from streamvpr.stream import Stream
+    from streamvpr.running import Followed
 
 
 class _Rate(ProgressColumn):
@@ -57,12 +57,10 @@ class ProgressSink:
         self._tasks: dict[str, Task] = {}
         self._origins: dict[str, float] = {}
 
-    def follow(self, streams: Sequence[Stream]) -> Self:
+    def follow(self, streams: Sequence[Followed]) -> Self:
         """Show these streams, which are about to run."""
         for stream in streams:
-            task = self._progress.add_task(
-                stream.name, total=stream.reader.source.span, frames=0, closures=0
-            )
+            task = self._progress.add_task(stream.name, total=stream.span, frames=0, closures=0)
             self._tasks[stream.name] = self._progress.tasks[task]
         self._progress.start()
         return self

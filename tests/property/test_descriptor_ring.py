@@ -68,6 +68,16 @@ def test_codes_find_the_most_similar_wherever_the_ring_begins(capacity: int, cou
     assert np.mean([row in near for row, near in zip(rows, found, strict=True)]) == 1.0
 
 
+def test_very_many_that_come_at_once_are_coded_by_their_mean() -> None:
+    rng = np.random.default_rng(11)
+    views = walk(rng, FEW * 5)
+    ring = DescriptorRing(len(views), DIMENSION)
+    ring.extend(views)
+    bits, _ = ring.nearest_by_bits(views[:200], len(views), len(views))
+    # Unrelated codes differ in half of their bits where what all share was taken off.
+    assert abs(np.median(bits) - DIMENSION / 2) < 1.0
+
+
 @pytest.mark.parametrize("end", [0, 1, 700, 1500, 5999])
 def test_codes_of_what_is_excluded_are_not_read(end: int) -> None:
     rng = np.random.default_rng(3)

@@ -1,0 +1,66 @@
+"""The places of earlier sessions where the shards of a map hold them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from streamvpr.cluster.sharded_ring import ShardedRing
+from streamvpr.database import PlaceDatabase
+from streamvpr.maps.history import order_in
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from streamvpr.cluster.sharded_ring import Shards
+    from streamvpr.frames import Descriptor, Place
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a map's places are spread over shards."""
+
+    starts: NDArray[np.int64]
+    """(S + 1,) first row of each shard, and how many places there are."""
+    dimension: int
+    lines: dict[tuple[str, str], int]
+    """By session and stream, where its first place would stand."""
+
+
+class ShardedHistory(PlaceDatabase):
+    """What a History of the whole map would be, of which this process holds the orders alone."""
+
+    def __init__(self, shards: Shards, layout: Layout, orders: NDArray[np.int64]) -> None:
+        """`orders` (N,) increasing, of all places: many processes may share them."""
+        super().__init__(1, layout.dimension)
+        self._sharded = ShardedRing(shards, layout.starts, layout.dimension)
+        self._ring = self._sharded
+        self.capacity = self._ring.capacity
+        self._orders = orders
+        self._shards = shards
+        self._layout = layout
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that this process keeps of it."""
+        return 0
+
+    def add(self, place: Place, descriptor: Descriptor) -> None:
+        """Not possible: what a run adds to a map is written by a MapWriter."""
+        raise TypeError("nothing is added to the places of earlier sessions")
+
+    def order_of(self, place: Place) -> int:
+        """Where a place of it stands; places of others stand nowhere: -1."""
+        return order_in(self._layout.lines, place)
+
+    def place(self, row: int) -> Place:
+        """The place of a row. Raises StoreError where the map cannot be read any more."""
+        return self._sharded.kept(row).place
+
+    def pictured(self, place: Place) -> Place:
+        """A place of it with its thumbnail, where that was kept. Raises StoreError."""
+        # All shards have the same file; the first one answers.
+        asked: list[tuple[Any, ...] | None] = [None] * (len(self._layout.starts) - 1)
+        asked[0] = (place,)
+        return replace(place, thumbnail=self._shards.ask("thumbnail", asked)[0])
