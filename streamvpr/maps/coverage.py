@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
 ALIKE = 8
 # Of one stream, places so near to each other are neighbours and are not compared by geometry.
 NEIGHBOURS = 5
+# Comparing a place takes some ten milliseconds: after so many it is said how far that is.
+TOLD_EVERY = 1000
 # As a match of a run needs by default.
 LEAST_INLIERS, LEAST_OVERLAP = 20, 0.4
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +102,12 @@ def _consecutive(history: History, keep: Mask) -> Iterator[Pair]:
 def _matched(history: History) -> list[Pair]:
     """Pairs of one view, seen in several sessions or long after one another."""
     everything = np.ones(len(history), bool)
-    found = {
-        (min(row, other), max(row, other))
-        for row in range(len(history))
-        for other in _shown_again(history, row, everything, apart=NEIGHBOURS)
-    }
+    found: set[tuple[int, int]] = set()
+    for row in range(len(history)):
+        if row % TOLD_EVERY == TOLD_EVERY - 1:
+            logger.info("%d of %d places compared", row + 1, len(history))
+        for other in _shown_again(history, row, everything, apart=NEIGHBOURS):
+            found.add((min(row, other), max(row, other)))
     return [Pair(history.similarity(a, b), a, b) for a, b in sorted(found)]
 
 
