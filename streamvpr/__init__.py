@@ -33,11 +33,14 @@ from streamvpr.frames import (
     GeometryModel,
     Place,
     Pose,
+    Position,
     Verdict,
     Verification,
 )
 from streamvpr.geometry import Camera, Geometry, Verifier, read_camera
 from streamvpr.library import decide, match, run
+from streamvpr.maps import History, MapReader, MapWriter
+from streamvpr.maps import open_reader as open_map
 from streamvpr.records import LoopClosure, Query
 from streamvpr.sources import Clip, SourceOptions, open_source
 
@@ -56,7 +59,10 @@ __all__ = [
     "Frame",
     "Geometry",
     "GeometryModel",
+    "History",
     "LoopClosure",
+    "MapReader",
+    "MapWriter",
     "MatchOptions",
     "ModelCard",
     "ModelError",
@@ -64,6 +70,7 @@ __all__ = [
     "Place",
     "PlaceDatabase",
     "Pose",
+    "Position",
     "Query",
     "RunOptions",
     "Scores",
@@ -86,6 +93,7 @@ __all__ = [
     "match",
     "open_embedder",
     "open_extractor",
+    "open_map",
     "open_source",
     "read_camera",
     "run",

@@ -25,8 +25,10 @@ from streamvpr import __version__
 from streamvpr.config import BenchOptions, CalibrateOptions, MatchOptions, ModelOptions, RunOptions
 from streamvpr.credentials import has_secret, redact
 from streamvpr.errors import ConfigError, StoreError, StreamVPRError
-from streamvpr.execution import INTERRUPTED, discard_output, execute, stopped_by_signals
+from streamvpr.execution import INTERRUPTED, execute, print_text, stopped_by_signals
 from streamvpr.export import ExportOptions, export_model
+from streamvpr.map_commands import maps
+from streamvpr.parsing import within
 from streamvpr.running import open_run
 from streamvpr.session import open_offline
 from streamvpr.sources.address import STANDARD_INPUT
@@ -59,6 +61,8 @@ app = App(
     # A command's exit code comes back here, where errors are reported too.
     result_action="return_value",
 )
+
+app.command(maps)
 
 SourceArgument = Annotated[
     str,
@@ -110,13 +114,21 @@ def evaluate(
         Parameter(help="Output of --records queries, one or several runs; - is standard input."),
     ],
     ground_truth: Annotated[
-        list[Path],
+        list[Path] | None,
         Parameter(
             help="CSV with query_idx,match_idx: right pairs. One for all runs, or one each.",
             consume_multiple=True,
             negative=(),
         ),
-    ],
+    ] = None,
+    gps_radius: Annotated[
+        float | None,
+        Parameter(
+            help="Instead: right are frames of a run within METRES of each other by their own "
+            "positions; with --exclude as in the run.",
+            validator=within(above=0.0),
+        ),
+    ] = None,
     exclude: Annotated[
         list[int] | None,
         Parameter(
@@ -132,33 +144,30 @@ def evaluate(
     from streamvpr import runs
 
     # The option takes all names that follow it: where it came first, only one of them is its own.
-    sources, truths = (records, ground_truth) if records else (ground_truth[1:], ground_truth[:1])
-    if not sources or not truths:
+    files = ground_truth or []
+    sources, files = (records, files) if records else (files[1:], files[:1])
+    if not sources:
         raise ConfigError(
-            "eval needs the records of a run, and --ground-truth with the right pairs"
+            "eval needs the records of a run, and --ground-truth with the right pairs or "
+            "--gps-radius METRES"
         )
     if list(map(str, sources)).count(_READ_AS) > 1:
         raise ConfigError("only one run can come through standard input; name files for the others")
+    truths = runs.truths(len(sources), files, gps_radius, exclude or [])
     scored = [
         runs.score_run(
             STANDARD_INPUT if str(source) == _READ_AS else str(source),
             _lines(str(source)),
             truth,
-            exclude=least,
             stream=stream,
         )
-        for source, truth, least in zip(
-            sources,
-            runs.one_each(truths, len(sources), "--ground-truth"),
-            runs.one_each(exclude or [None], len(sources), "--exclude"),
-            strict=True,
-        )
+        for source, truth in zip(sources, truths, strict=True)
     ]
     if plot is not None:
         from streamvpr.sinks.plot import draw_precision_recall
 
         draw_precision_recall(scored, plot)
-    _print("\n".join(map(json.dumps, runs.as_json(scored))))
+    print_text("\n".join(map(json.dumps, runs.as_json(scored))))
     return 0
 
 
@@ -174,7 +183,7 @@ def calibrate(
     calibrator = calibrating.open_calibrator(list(sources), chosen)
     with stopped_by_signals(calibrator.stop):
         calibration = calibrator.run()
-    _print(json.dumps(calibration.as_json()))
+    print_text(json.dumps(calibration.as_json()))
     if chosen.plot is not None:
         from streamvpr.sinks.plot import draw_calibration
 
@@ -203,7 +212,7 @@ def models(
         embedding.build_engines(map(str, embedding.list_models()))
 
     entries = inventory.take()
-    _print(inventory.as_json(entries) if as_json else inventory.as_text(entries))
+    print_text(inventory.as_json(entries) if as_json else inventory.as_text(entries))
     return 0
 
 
@@ -224,7 +233,7 @@ def export(
         "max_difference": made.checks.torch.max_difference,
         "min_cosine": made.checks.torch.min_cosine,
     }
-    _print(json.dumps(found))
+    print_text(json.dumps(found))
     return 0
 
 
@@ -238,7 +247,7 @@ def doctor(
     from streamvpr import doctor as clinic
 
     checks = clinic.examine(options)
-    _print(clinic.as_json(checks) if as_json else clinic.as_text(checks))
+    print_text(clinic.as_json(checks) if as_json else clinic.as_text(checks))
     return clinic.exit_code(checks)
 
 
@@ -261,7 +270,7 @@ def bench(
         report = workbench.make_report(opened, turns)
     against = None if before is None else workbench.compare(before, report)
     show = workbench.as_json if as_json else workbench.as_table
-    _print(show(report, against))
+    print_text(show(report, against))
     return 0
 
 
@@ -423,15 +432,3 @@ def _bytes(source: str) -> bytes:
     if sys.stdin is None:
         raise StoreError("standard input is closed; name a file with the records instead")
     return sys.stdin.buffer.read()
-
-
-def _print(text: str) -> None:
-    """Write to standard output; a reader that has gone is no error. Raises StoreError."""
-    try:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        discard_output()
-    except OSError as error:
-        discard_output()
-        raise StoreError(f"cannot write to standard output: {error.strerror}") from error

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from streamvpr.descriptor_ring import DescriptorRing
+from streamvpr.earth import distances
 from streamvpr.frames import Candidate
 from streamvpr.matching import distinct_in_time, never_left
 from streamvpr.shortlist import Shortlist, candidates, everything, shortlist
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from streamvpr.frames import Descriptor, Place
+    from streamvpr.frames import Descriptor, Place, Position
 
 
 class PlaceDatabase:
@@ -33,6 +34,8 @@ class PlaceDatabase:
         self.dimension = dimension
         self._orders = np.zeros(capacity, np.int64)
         self._places: list[Place | None] = [None] * capacity
+        # Latitude and longitude in degrees; made with the first place that has them.
+        self._positions: NDArray[np.float64] | None = None
         self._place_bytes = 0
         # Places that later frames still showed: index to the newest such frame's index.
         self._seen_since: dict[int, int] = {}
@@ -59,6 +62,7 @@ class PlaceDatabase:
         self._place_bytes += _place_bytes(place)
         self._place_bytes -= 0 if evicted is None else _place_bytes(evicted)
         self._places[slot] = place
+        self._set_position(slot, place.position)
 
     def mark_seen(self, index: int, at: int) -> None:
         """Note that frame `at` still showed the view of place `index`.
@@ -156,6 +160,18 @@ class PlaceDatabase:
         recent[at[rows[at] == seen]] = True
         return recent
 
+    def beyond(
+        self, metres: float, position: Position, rows: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Which of the places of rows (K,) lie further from a position than that.
+
+        A place whose position is not known does not.
+        """
+        if self._positions is None:
+            return np.zeros(len(rows), bool)
+        kept = self._positions[self._ring.slots(rows)]
+        return np.asarray(distances(position, kept[:, 0], kept[:, 1]) > metres, bool)
+
     def place(self, row: int) -> Place:
         """The place of a row, counted from the oldest."""
         place = self._places[self._ring.slot(row)]
@@ -174,6 +190,15 @@ class PlaceDatabase:
     def exact_score(self, row: int, descriptor: Descriptor) -> float:
         """Similarity to the place of a row, the same whatever else is kept."""
         return self._ring.exact_score(row, descriptor)
+
+    def _set_position(self, slot: int, position: Position | None) -> None:
+        if self._positions is None and position is not None:
+            self._positions = np.full((self.capacity, 2), np.nan)
+        if self._positions is not None:
+            unknown = (np.nan, np.nan)
+            self._positions[slot] = (
+                unknown if position is None else (position.latitude, position.longitude)
+            )
 
     def _past(self, before: int | None) -> int:
         """How many of the first rows were added before index `before`."""

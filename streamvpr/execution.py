@@ -154,3 +154,15 @@ def discard_output() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
+
+
+def print_text(text: str) -> None:
+    """Write to standard output; a reader that has gone is no error. Raises StoreError."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_output()
+    except OSError as error:
+        discard_output()
+        raise StoreError(f"cannot write to standard output: {error.strerror}") from error

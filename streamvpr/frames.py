@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -49,6 +50,25 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """Where something is, as its receiver said. Raises ValueError for what is nowhere on Earth."""
+
+    latitude: float
+    """Degrees of WGS 84, -90 to 90, north positive."""
+    longitude: float
+    """Degrees of WGS 84, -180 to 180, east positive."""
+    altitude: float | None = None
+    """Metres above the sea or the ellipsoid, whichever the receiver counts from; None: unknown."""
+
+    def __post_init__(self) -> None:
+        # What is not finite fails the comparison, too.
+        if not (-90 <= self.latitude <= 90 and -180 <= self.longitude <= 180):
+            raise ValueError(f"{self.latitude}, {self.longitude} is no latitude and longitude")
+        if self.altitude is not None and not math.isfinite(self.altitude):
+            raise ValueError(f"{self.altitude} is no altitude")
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One decoded frame of a source."""
 
@@ -59,6 +79,10 @@ class Frame:
     picture: Picture
     arrival: Arrival | None = None
     """When it came; None where it was there all along."""
+    position: Position | None = None
+    """Where it was taken; None where its source does not say so."""
+    taken: float | None = None
+    """When it was taken by the receiver's clock, in seconds of Unix time; None where unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +106,8 @@ class Keyframe:
     """(h, w) uint8 luma for local features; None where geometry is off."""
     thumbnail: bytes | None = None
     """JPEG of the picture; None where no previews are asked for."""
+    position: Position | None = None
+    taken: float | None = None
 
 
 class FeatureKind(StrEnum):
@@ -145,6 +171,8 @@ class Place:
     """Name of the earlier session that it comes from; None for this run's own."""
     wall_time: float | None = None
     """When it was seen, in seconds of Unix time; None where that is not known."""
+    position: Position | None = None
+    """Where it was seen, where its source says so."""
 
     @property
     def key(self) -> tuple[str | None, str, int]:

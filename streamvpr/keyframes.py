@@ -120,6 +120,8 @@ class KeyframeMaker:
             model_input=picture.rgb(forms.input_width, forms.input_height) if moved else None,
             gray=self._analysed(picture) if moved else None,
             thumbnail=_thumbnail(picture) if moved and forms.thumbnail else None,
+            position=frame.position,
+            taken=frame.taken,
         )
 
     def _analysed(self, picture: Picture) -> Image | None:

@@ -12,6 +12,7 @@ from streamvpr.embedding import find_model, open_embedder
 from streamvpr.embedding.card import file_sha256
 from streamvpr.errors import ConfigError
 from streamvpr.features import open_extractor
+from streamvpr.frames import Described
 from streamvpr.geometry import Verifier
 from streamvpr.geometry.chance import ChanceInliers
 from streamvpr.judge import Judge
@@ -25,13 +26,13 @@ from streamvpr.stream import Stream
 from streamvpr.summary import ClosureCounter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from streamvpr.channel import Overflow
     from streamvpr.config import RecognitionOptions
     from streamvpr.embedding import Embedder, ModelCard
     from streamvpr.features import FeatureExtractor
-    from streamvpr.frames import Decision, Described
+    from streamvpr.frames import Decision, Features, Frame, Keyframe
     from streamvpr.sampler import Exclusion
     from streamvpr.sinks import Sink
     from streamvpr.sources import Source
@@ -130,6 +131,7 @@ class Kit:
                 normalise=options.normalise,
                 neighbours=options.neighbours,
                 support=options.support,
+                gps_gate=options.gps_gate,
                 seed=options.seed,
             ),
         )
@@ -149,23 +151,26 @@ class Kit:
 
         `thumbnails`: whether somebody wants to show them. `first` is the index of its first frame.
         """
-        size = self._embedder.card.input
         options = self._options
-        forms = KeyframeForms(
-            size.width,
-            size.height,
-            analysed_side=None if self._extractor is None else self._extractor.largest_side,
-            thumbnail=thumbnails,
-        )
         gate = None if exclusion is None else StillnessGate(exclusion)
         database = recognizer.database
         return Stream(
             FrameReader(source, fps=options.fps),
-            KeyframeMaker(source.name, forms, gate, first=first),
+            KeyframeMaker(source.name, self._forms(thumbnails=thumbnails), gate, first=first),
             of_camera(self._camera, observe),
             places=lambda: (len(database), database.nbytes),
             overflow=overflow,
         )
+
+    def describe(self, frames: Sequence[Frame]) -> list[Described]:
+        """Descriptors and local features of frames outside of any stream. Raises ModelError."""
+        maker = KeyframeMaker("", self._forms(thumbnails=False), None)
+        keyframes = [maker.make(frame) for frame in frames]
+        images = [k.model_input for k in keyframes if k.model_input is not None]
+        return [
+            Described(keyframe, descriptor, self._features(keyframe))
+            for keyframe, descriptor in zip(keyframes, self._embedder.embed(images), strict=True)
+        ]
 
     def pipeline(
         self, streams: list[Stream], sink: ClosureChooser, *, health_every: float | None = None
@@ -197,6 +202,16 @@ class Kit:
                 )
             )
         return ClosureChooser(Fanout(served), self._options.emit), counter
+
+    def _forms(self, *, thumbnails: bool) -> KeyframeForms:
+        size, extractor = self._embedder.card.input, self._extractor
+        side = None if extractor is None else extractor.largest_side
+        return KeyframeForms(size.width, size.height, analysed_side=side, thumbnail=thumbnails)
+
+    def _features(self, keyframe: Keyframe) -> Features | None:
+        if self._extractor is None or keyframe.gray is None:
+            return None
+        return self._extractor.extract(keyframe.gray, keyframe.width)
 
     def effective(self) -> dict[str, Any]:
         """The settings that hold, as TOML takes them."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from streamvpr.background import Level
     from streamvpr.centring import Centring, Uncentred
     from streamvpr.database import PlaceDatabase
-    from streamvpr.frames import Descriptor, Place
+    from streamvpr.frames import Descriptor, Place, Position
     from streamvpr.sequences import SequenceMatcher
     from streamvpr.shortlist import Shortlist
 
@@ -32,7 +32,7 @@ class Similarities:
     scores: NDArray[np.float32]
     """(M,) cosine similarities, of centred descriptors where those are compared."""
     recent: NDArray[np.bool_]
-    """(M,) places that are too new to match."""
+    """(M,) places that are too new to match, or too far away."""
     lingering: NDArray[np.bool_]
     """(M,) places that similarity says were never left."""
     usual: NDArray[np.int64]
@@ -52,11 +52,14 @@ class Past:
         database: PlaceDatabase,
         centring: Centring | Uncentred,
         sequences: SequenceMatcher | None = None,
+        gate: float | None = None,
     ) -> None:
-        """`sequences` is None where each frame stands for itself."""
+        """`sequences` is None where each frame stands for itself. `gate`: places that are known to
+        lie so many metres from the query do not match it; None asks for no position."""
         self.database = database
         self._centring = centring
         self._sequences = sequences
+        self._gate = gate
 
     def similarities(
         self,
@@ -65,15 +68,19 @@ class Past:
         before: int | None = None,
         left: bool = False,
         beside: Sequence[Place] = (),
+        position: Position | None = None,
     ) -> Similarities:
         """Of the next query.
 
         Only places last seen before index `before` may match (all where None), and with `left`
         only those that the view has left since. `beside` are places whose neighbours are wanted.
         """
-        rows, usual = self._shortlist(descriptor, before, beside)
+        gate = None if position is None else self._gate
+        rows, usual = self._shortlist(descriptor, before, beside, gated=gate is not None)
         scores = self._centring.scores(self.database, descriptor, rows)
         recent = self.database.too_recent(before, rows)
+        if gate is not None and position is not None:
+            recent |= self.database.beyond(gate, position, rows)
         lingering = never_left(scores) if left and len(scores) else np.zeros(len(scores), bool)
         return Similarities(rows, scores, recent, lingering, usual)
 
@@ -100,10 +107,11 @@ class Past:
         )
 
     def _shortlist(
-        self, descriptor: Descriptor, before: int | None, beside: Sequence[Place]
+        self, descriptor: Descriptor, before: int | None, beside: Sequence[Place], *, gated: bool
     ) -> Shortlist:
         """What the next query is compared with. A sequence passes places that look like nothing,
-        and centred descriptors are other ones than those that are coded: all, then."""
-        if self._sequences is not None or self._centring.changes:
+        centred descriptors are other ones than those that are coded, and where positions count the
+        most similar ones may all be elsewhere: all, then."""
+        if self._sequences is not None or self._centring.changes or gated:
             return self.database.everything(before)
         return self.database.shortlist(descriptor, before, beside)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from streamvpr.comparison import Comparison
     from streamvpr.database import PlaceDatabase
-    from streamvpr.frames import Candidate, Described
+    from streamvpr.frames import Candidate, Described, Keyframe
     from streamvpr.judge import Judge, Look
     from streamvpr.sampler import Exclusion
 
@@ -63,6 +63,8 @@ class SearchOptions:
     """Whether similarity counts by how far it stands out of the stream's background."""
     neighbours: bool = True
     """Whether the places beside the best candidates, and near the last match, are looked at."""
+    gps_gate: float | None = None
+    """Places that are known to lie further away, in metres, cannot match."""
     support: int = 0
     """Of the frames before, so many must have had a candidate near an accepted match."""
     seed: int = 0
@@ -98,16 +100,19 @@ class Recognizer:
         self._centring = Centring() if self._search.centre else Uncentred()
         self._own = self._past(database)
         self._others: Sequence[Past] = ()
+        self._earlier: PlaceDatabase | None = None
         self._window = None if exclusion is None else ExclusionWindow(exclusion)
         self._revisits = RevisitTracker(first_loop)
         self._support = Support()
         self._random = np.random.default_rng(self._search.seed)
         self._last_match: tuple[PlaceDatabase, Place] | None = None
 
-    def share(self, others: Sequence[PlaceDatabase]) -> None:
-        """Match the past of other streams and sessions, too. The exclusion is for the stream's
-        own."""
-        self._others = [self._past(other) for other in others]
+    def share(self, others: Sequence[PlaceDatabase], earlier: PlaceDatabase | None = None) -> None:
+        """Match the past of other streams, and earlier sessions, too. The exclusion is for the
+        stream's own."""
+        known = [*others, *([] if earlier is None else [earlier])]
+        self._others = [self._past(database) for database in known]
+        self._earlier = earlier
 
     def remember(self, item: Described) -> Remembered:
         """Add a described keyframe to the past without asking anything of it."""
@@ -121,7 +126,8 @@ class Recognizer:
             width=keyframe.width,
             features=item.features,
             thumbnail=keyframe.thumbnail if self._thumbnails else None,
-            wall_time=None if keyframe.arrival is None else keyframe.arrival.taken,
+            wall_time=_seen(keyframe),
+            position=keyframe.position,
         )
         self.database.add(place, item.descriptor)
         self._centring.add(item.descriptor)
@@ -150,9 +156,9 @@ class Recognizer:
     def _past(self, database: PlaceDatabase) -> Past:
         length, both_ways = self._search.sequence_length, self._search.bidirectional
         if length == 1:
-            return Past(database, self._centring)
+            return Past(database, self._centring, gate=self._search.gps_gate)
         sequences = SequenceMatcher(length, bidirectional=both_ways)
-        return Past(database, self._centring, sequences)
+        return Past(database, self._centring, sequences, self._search.gps_gate)
 
     def _compare(self, item: Described, before: int | None) -> list[Comparison]:
         """The query against its own past, and then those of others."""
@@ -160,9 +166,14 @@ class Recognizer:
         descriptor, online = item.descriptor, self._window is not None
         pasts = [self._own, *self._others]
         beside = self._matched_last(self._own)
-        found = [self._own.similarities(descriptor, before=before, left=online, beside=beside)]
+        position = item.keyframe.position
+        found = [
+            self._own.similarities(
+                descriptor, before=before, left=online, beside=beside, position=position
+            )
+        ]
         found += [
-            other.similarities(descriptor, beside=self._matched_last(other))
+            other.similarities(descriptor, beside=self._matched_last(other), position=position)
             for other in self._others
         ]
         level = self._background.level(np.concatenate([f.background for f in found]))
@@ -187,8 +198,9 @@ class Recognizer:
         return decision
 
     def _learn_chance(self, item: Described, comparisons: list[Comparison]) -> None:
-        """Of the stream's own past, or while that is too short of another that is searched."""
-        long = [comparison for comparison in comparisons if len(comparison.usual) > 1]
+        """Of the stream's own past, or while that is too short of earlier sessions."""
+        told = [c for c in comparisons if c is comparisons[0] or c.database is self._earlier]
+        long = [comparison for comparison in told if len(comparison.usual) > 1]
         if long:
             most = self._judge.wants_unrelated()
             for place in long[0].unrelated(most, self._random):
@@ -330,6 +342,11 @@ class _Found(NamedTuple):
     comparison: Comparison
     promising: bool
     """Whether geometry saw something of the query's view in it."""
+
+
+def _seen(keyframe: Keyframe) -> float | None:
+    """When a keyframe was taken, by its stream's clock or that of its GPS: Unix time."""
+    return keyframe.taken if keyframe.arrival is None else keyframe.arrival.taken
 
 
 def _rank(candidate: Candidate) -> float:

@@ -1,7 +1,8 @@
 """What goes out as JSON: one struct a kind of line.
 
 Every line has `type`; numbers are finite; an unknown is null. Scores are rounded to six places
-and matrices to nine digits: what is beyond is noise of the hardware.
+and matrices to nine digits: what is beyond is noise of the hardware. Degrees have seven places, a
+centimetre.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from streamvpr.earth import distance
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from streamvpr.frames import Arrival, Decision, StreamEvent, Verification
+    from streamvpr.frames import Arrival, Decision, Position, StreamEvent, Verification
 
 SCORE_DIGITS = 6
+DEGREE_DIGITS = 7
 
 
 class LoopClosure(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="loop_closure"):
@@ -61,6 +65,13 @@ class LoopClosure(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     """t, 3 numbers of length 1. None where the rotation is, and where the camera only turned."""
     latency_ms: float | msgspec.UnsetType = msgspec.UNSET
     """Live only: from the frame's arrival to this line."""
+    query_lat: float | msgspec.UnsetType = msgspec.UNSET
+    query_lon: float | msgspec.UnsetType = msgspec.UNSET
+    match_lat: float | msgspec.UnsetType = msgspec.UNSET
+    match_lon: float | msgspec.UnsetType = msgspec.UNSET
+    """Only where the source knows where it was: degrees of WGS 84."""
+    distance_m: float | msgspec.UnsetType = msgspec.UNSET
+    """Metres between the two over the ground, where both are known."""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="query"):
@@ -88,7 +99,12 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="qu
     overlap: float | None = None
     """Share of the smaller view that the other shows; None where no homography was found."""
     latency_ms: float | msgspec.UnsetType = msgspec.UNSET
-    """As in LoopClosure."""
+    query_lat: float | msgspec.UnsetType | None = msgspec.UNSET
+    query_lon: float | msgspec.UnsetType | None = msgspec.UNSET
+    match_lat: float | msgspec.UnsetType | None = msgspec.UNSET
+    match_lon: float | msgspec.UnsetType | None = msgspec.UNSET
+    distance_m: float | msgspec.UnsetType | None = msgspec.UNSET
+    """As in LoopClosure; the match is the best candidate."""
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="stream"):
@@ -183,6 +199,7 @@ def loop_closure(decision: Decision) -> LoopClosure:
         translation=None if pose is None or pose.translation is None else _unit(pose.translation),
         query_wall_time=_sent(query.arrival),
         latency_ms=_milliseconds(decision.latency),
+        **_places(decision),
     )
 
 
@@ -205,6 +222,7 @@ def query(decision: Decision) -> Query:
         overlap=None if verification is None else _share(verification.overlap),
         query_wall_time=_sent(decision.query.arrival),
         latency_ms=_milliseconds(decision.latency),
+        **_places(decision),
     )
 
 
@@ -248,6 +266,27 @@ def _line(decision: Decision, name: str | None) -> str | msgspec.UnsetType | Non
 
 def _milliseconds(seconds: float | None) -> float | msgspec.UnsetType:
     return msgspec.UNSET if seconds is None else _finite(round(seconds * 1e3, 3))
+
+
+def _places(decision: Decision) -> dict[str, float | msgspec.UnsetType]:
+    """Where query and match were taken."""
+    query = decision.query.position
+    match = None if decision.match is None else decision.match.place.position
+    apart = None if query is None or match is None else distance(query, match)
+    return {
+        **_degrees("query", query),
+        **_degrees("match", match),
+        "distance_m": msgspec.UNSET if apart is None else _finite(round(apart, 2)),
+    }
+
+
+def _degrees(whose: str, position: Position | None) -> dict[str, float | msgspec.UnsetType]:
+    if position is None:
+        return {}
+    return {
+        f"{whose}_lat": _finite(round(position.latitude, DEGREE_DIGITS)),
+        f"{whose}_lon": _finite(round(position.longitude, DEGREE_DIGITS)),
+    }
 
 
 def _score(value: float) -> float:

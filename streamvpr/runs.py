@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from streamvpr import evaluation
 from streamvpr.errors import ConfigError, StoreError
 from streamvpr.evaluation import Scores
+from streamvpr.truth import Radius, RightPairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from streamvpr.evaluation import CurvePoint
+    from streamvpr.truth import Truth
 
 T = TypeVar("T")
 
@@ -43,12 +45,38 @@ def one_each(values: Sequence[T], runs: int, option: str) -> list[T]:
     return list(values)
 
 
+def truths(
+    runs: int, files: Sequence[Path], radius: float | None, excludes: Sequence[int]
+) -> list[Truth]:
+    """What is right in each run, by what was asked for. Raises ConfigError."""
+    if (radius is not None) == bool(files):
+        raise ConfigError(
+            "eval needs the right pairs: either --ground-truth CSV, or --gps-radius METRES where "
+            "the records hold positions"
+        )
+    each = one_each(excludes or [None], runs, "--exclude")
+    if radius is None:
+        return [
+            RightPairs(file, exclude)
+            for file, exclude in zip(one_each(files, runs, "--ground-truth"), each, strict=True)
+        ]
+    return [Radius(radius, _needed(exclude)) for exclude in each]
+
+
+def _needed(exclude: int | None) -> int:
+    if exclude is None:
+        raise ConfigError(
+            "--gps-radius needs --exclude N, the --exclude-recent of the run; without it the frame "
+            "just before each is a right match"
+        )
+    return exclude
+
+
 def score_run(
     name: str,
     lines: Iterable[str],
-    ground_truth: Path,
+    truth: Truth,
     *,
-    exclude: int | None = None,
     stream: str | None = None,
 ) -> ScoredRun:
     """Score the JSON lines of a run. Raises StoreError, which names the run or the ground truth."""
@@ -56,11 +84,11 @@ def score_run(
         queries = evaluation.read_queries(lines, stream=stream)
     except StoreError as error:
         raise StoreError(f"{name}: {error}") from error
-    positives = evaluation.read_positives(ground_truth, exclude=exclude)
+    judged, positives = truth.judge(name, queries)
     return ScoredRun(
         name,
-        evaluation.evaluate(queries, positives),
-        evaluation.precision_recall_curve(queries, positives),
+        evaluation.evaluate(judged, positives),
+        evaluation.precision_recall_curve(judged, positives),
     )
 
 

@@ -229,10 +229,10 @@ def open_sources(sources: list[str], options: RunOptions) -> list[Source]:
 
 def _share(recognizers: list[Recognizer], prior: Prior | None, *, across: bool) -> None:
     """What each searches besides its own past: those of the others, and earlier sessions."""
-    history = [] if prior is None or prior.history is None else [prior.history]
+    earlier = None if prior is None else prior.history
     for recognizer in recognizers:
         others = [other.database for other in recognizers if across and other is not recognizer]
-        recognizer.share([*others, *history])
+        recognizer.share(others, earlier)
 
 
 def _open_prior(options: RunOptions, kit: Kit) -> Prior | None:

@@ -5,8 +5,8 @@
 
 The source is run in this process, and watched: processor time of each stage on one thread, a frame.
 It is run again with a map: bytes of a place in the file. Then rings of made-up descriptors, of the
-model's dimension, are searched as a shard searches its part of a map. With `--cluster` a picture goes
-to a model that is an actor, and a question to a shard that is one, and back.
+model's dimension, are searched as a shard searches its part of a map. With `--cluster` a picture
+goes to a model that is an actor, and a question to a shard that is one, and back.
 
 Markdown tables go to standard output. Processor times bear a busy machine; those with a cluster are
 of the wall clock, medians, and do not.

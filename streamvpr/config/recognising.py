@@ -117,6 +117,14 @@ class RecognitionOptions(DescribingOptions):
             "by itself."
         ),
     ] = True
+    gps_gate: Annotated[
+        float | None,
+        Parameter(
+            help="Places that are known to lie further away, in metres, cannot match. Default: "
+            "positions are written down, and decide nothing.",
+            validator=within(above=0),
+        ),
+    ] = None
     support: Annotated[
         int,
         Parameter(

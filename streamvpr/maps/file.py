@@ -22,6 +22,7 @@ HEADER_BYTES = 100
 BUSY_SECONDS = 10.0
 # Of one value in a file that a stranger made.
 LARGEST_VALUE = 2**28
+REMEDY = "`streamvpr map verify` says what is left"
 
 
 def is_map(path: Path) -> bool:
@@ -60,9 +61,11 @@ def require_map(path: Path) -> None:
         )
 
 
-def create(path: Path) -> None:
-    """Make an empty map, all at once: a process that dies meanwhile leaves none. For the holder of
-    its lock. Raises StoreError."""
+def create(path: Path, model: tuple[object, ...]) -> None:
+    """Make an empty map, all at once: a process that dies meanwhile leaves none.
+
+    `model`: the values of the table `map`. For the holder of the map's lock. Raises StoreError.
+    """
     beside = path.with_name(path.name + "-new")
     with errors(path, "write"):
         beside.unlink(missing_ok=True)
@@ -72,6 +75,7 @@ def create(path: Path) -> None:
             connection.execute("BEGIN")
             for statement in STATEMENTS:
                 connection.execute(statement)
+            connection.execute("INSERT INTO map VALUES (1, ?, ?, ?, ?)", model)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
             connection.execute("COMMIT")
@@ -109,7 +113,7 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
                 # FULL: what is committed also outlasts a power cut.
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("SELECT count(*) FROM map").fetchone()
+            _require_tables(path, connection)
         except BaseException:
             connection.close()
             raise
@@ -128,6 +132,15 @@ def close_written(connection: sqlite3.Connection) -> None:
 
 
 @contextlib.contextmanager
+def sound(path: Path) -> Iterator[None]:
+    """Turn what comes of values that no map holds into StoreError."""
+    try:
+        yield
+    except (StoreError, LookupError, ValueError, TypeError, OverflowError) as error:
+        raise StoreError(f"the map {path} is damaged ({error}); {REMEDY}") from error
+
+
+@contextlib.contextmanager
 def errors(path: Path, what: str) -> Iterator[None]:
     """Turn errors of SQLite and of the system into StoreError; `what` is read or write."""
     try:
@@ -136,13 +149,27 @@ def errors(path: Path, what: str) -> Iterator[None]:
         raise StoreError(_explained(path, what, error)) from error
     except OSError as error:
         raise StoreError(f"cannot {what} the map {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        # Of a text in the file, or of SQLite's own message that quotes one.
+        raise StoreError(f"the map {path} is damaged ({error}); {REMEDY}") from error
+
+
+def _require_tables(path: Path, connection: sqlite3.Connection) -> None:
+    """Raise StoreError where tables are not those that this program makes, with their types."""
+    made = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    if sorted(_words(sql) for (sql,) in made) != sorted(map(_words, STATEMENTS)):
+        raise StoreError(f"the map {path} has other tables than maps have; take a copy from before")
+
+
+def _words(statement: object) -> list[str]:
+    return str(statement).split()
 
 
 def _explained(path: Path, what: str, error: sqlite3.Error) -> str:
     code = getattr(error, "sqlite_errorcode", None)
     primary = None if code is None else code & 0xFF
     if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return f"the map {path} is damaged ({error}); `streamvpr map verify` says what is left"
+        return f"the map {path} is damaged ({error}); {REMEDY}"
     if primary == sqlite3.SQLITE_FULL:
         return f"cannot {what} the map {path}: No space left on device"
     if primary == sqlite3.SQLITE_READONLY:

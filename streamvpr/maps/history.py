@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+from bisect import bisect
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from streamvpr.database import PlaceDatabase
 from streamvpr.errors import StoreError
-from streamvpr.frames import Place
-from streamvpr.maps.blobs import FEATURE_COLUMNS, unpack_descriptors, unpack_features
-from streamvpr.maps.file import errors
+from streamvpr.frames import Place, Position
+from streamvpr.maps.blobs import FEATURE_COLUMNS, real, unpack_descriptors, unpack_features, whole
+from streamvpr.maps.file import errors, sound
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 # Between two streams so many steps are left free, so that no place of one is a neighbour of the
-# other's: more than sequences and neighbourhoods reach.
+# other's.
 APART = 1000
 # Descriptors that are read at once: what the file holds is in memory once only.
 READ_AT_ONCE = 8192
@@ -54,6 +55,8 @@ class Index(NamedTuple):
     """(N,) in the file."""
     orders: NDArray[np.int64]
     """(N,) increasing: where they stand."""
+    positions: NDArray[np.float64]
+    """(N, 2) degrees of latitude and longitude, NaN where a place has none."""
     lines: dict[int, Line]
     """By the stream's number in the file."""
 
@@ -69,11 +72,16 @@ class History(PlaceDatabase):
         shelf: Shelf,
         descriptors: NDArray[np.float32],
         orders: NDArray[np.int64],
+        positions: NDArray[np.float64] | None = None,
     ) -> None:
-        """`descriptors` (N, D) and increasing `orders` (N,) of N places, 1 or more."""
+        """`descriptors` (N, D) and increasing `orders` (N,) of N places, 1 or more.
+
+        `positions` (N, 2): degrees of latitude and longitude, NaN where a place has none.
+        """
         super().__init__(*descriptors.shape)
         self._ring.extend(descriptors)
         self._orders[:] = orders
+        self._positions = positions
         self._shelf = shelf
 
     @property
@@ -93,6 +101,30 @@ class History(PlaceDatabase):
         """The place of a row. Raises StoreError where the file cannot be read any more."""
         return self._shelf.place(row)
 
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """(N,) of its places in the file, by row."""
+        return self._shelf.numbers
+
+    def line(self, row: int) -> Line:
+        """The stream of the session that the place of a row is of."""
+        return self._shelf.line(int(self._orders[row]))
+
+    def similarity(self, row: int, other: int) -> float:
+        """Cosine of the descriptors of two rows."""
+        return self.exact_score(row, self._ring.vector(other))
+
+    def alike(self, row: int, among: NDArray[np.bool_], most: int, apart: int) -> list[int]:
+        """Up to `most` rows, of those `among` (N,), that are most similar to a row, best first.
+
+        None that stands within `apart` of it.
+        """
+        descriptor = self._ring.vector(row)
+        rows = self.shortlist(descriptor).rows
+        rows = rows[among[rows] & (np.abs(self._orders[rows] - self._orders[row]) > apart)]
+        scores = self.scores(descriptor, rows)
+        return [int(rows[at]) for at in np.argsort(-scores, kind="stable")[:most]]
+
     def pictured(self, place: Place) -> Place:
         """A place of it with its thumbnail, where that was kept. Raises StoreError."""
         return replace(place, thumbnail=self._shelf.thumbnail(place))
@@ -111,8 +143,9 @@ class Shelf:
         """`numbers` (N,) of the places in the file, by row; `lines` by the stream's number."""
         self._path = path
         self._connection = connection
-        self._numbers = numbers
+        self.numbers = numbers
         self._lines = lines
+        self._by_start = sorted(lines.values(), key=lambda line: line.start)
         self._starts = starts_of(lines)
         self.place = lru_cache(FEATURES_KEPT)(self._read)
 
@@ -120,9 +153,13 @@ class Shelf:
         """Where a place stands; -1 where it is not one of these."""
         return order_in(self._starts, place)
 
+    def line(self, order: int) -> Line:
+        """The stream that stands there."""
+        return self._by_start[bisect(self._by_start, order, key=lambda line: line.start) - 1]
+
     def thumbnail(self, place: Place) -> bytes | None:
         """JPEG of a place."""
-        with errors(self._path, "read"):
+        with errors(self._path, "read"), sound(self._path):
             row = self._connection.execute(
                 "SELECT jpeg FROM thumbnail JOIN place ON thumbnail.place = place.id"
                 " JOIN stream ON place.stream = stream.id"
@@ -130,29 +167,35 @@ class Shelf:
                 " WHERE session.name = ? AND stream.name = ? AND place.idx = ?",
                 place.key,
             ).fetchone()
-        return None if row is None else bytes(row[0])
+            return None if row is None else memoryview(row[0]).tobytes()
 
     def _read(self, row: int) -> Place:
-        number = int(self._numbers[row])
+        number = int(self.numbers[row])
         with errors(self._path, "read"):
             found = self._connection.execute(
-                "SELECT stream, idx, time, path, width, wall_time FROM place WHERE id = ?",
+                "SELECT stream, idx, time, path, width, wall_time, latitude, longitude, altitude"
+                " FROM place WHERE id = ?",
                 (number,),
             ).fetchone()
         if found is None:
             raise StoreError(f"the map {self._path} has no place {number} any more")
-        stream, index, time, path, width, wall_time = found
+        with sound(self._path):
+            return self._place(number, *found)
+
+    def _place(self, number: int, stream: int, index: int, *known: Any) -> Place:
+        time, path, width, wall_time, *position = known
         line = self._lines[stream]
         return Place(
             stream=line.stream,
             index=index,
-            time=time,
+            time=real(time),
             path=path,
-            width=width,
+            width=whole(width),
             features=self._features(number),
             thumbnail=None,
             session=line.session,
-            wall_time=wall_time,
+            wall_time=real(wall_time),
+            position=_position(*position),
         )
 
     def _features(self, number: int) -> Features | None:
@@ -182,7 +225,7 @@ def load_history(path: Path, connection: sqlite3.Connection, model: MapModel) ->
             return None
         descriptors = _read_descriptors(connection, index.numbers, model.dimension)
     shelf = Shelf(path, connection, index.numbers, index.lines)
-    return History(shelf, descriptors, index.orders)
+    return History(shelf, descriptors, index.orders, index.positions)
 
 
 def load_index(path: Path, connection: sqlite3.Connection, newest: int | None = None) -> Index:
@@ -202,10 +245,19 @@ def load_descriptors(
         return _read_descriptors(connection, numbers, dimension)
 
 
+def _position(latitude: Any, longitude: Any, altitude: Any) -> Position | None:
+    if latitude is None or longitude is None:
+        return None
+    return Position(latitude, longitude, altitude)
+
+
 @contextlib.contextmanager
 def _one_view(path: Path, connection: sqlite3.Connection) -> Iterator[None]:
-    """One view of the file, whatever others write meanwhile."""
-    with errors(path, "read"), _sound(path):
+    """Read the same file all along, whatever others write meanwhile."""
+    with errors(path, "read"), sound(path):
+        if connection.in_transaction:
+            yield
+            return
         connection.execute("BEGIN")
         try:
             yield
@@ -219,18 +271,8 @@ def _read_index(connection: sqlite3.Connection, newest: int | None = None) -> In
     numbers, streams, indices = _read_numbers(connection, last)
     orders = indices + np.array([lines[s].start for s in streams.tolist()], np.int64)
     order = np.argsort(orders, kind="stable")
-    return Index(numbers[order], orders[order], lines)
-
-
-@contextlib.contextmanager
-def _sound(path: Path) -> Iterator[None]:
-    """What a map cannot hold, and this one does, is damage."""
-    try:
-        yield
-    except (StoreError, KeyError, ValueError, TypeError, OverflowError) as error:
-        raise StoreError(
-            f"the map {path} is damaged ({error}); `streamvpr map verify` says what is left"
-        ) from error
+    positions = _read_positions(connection, last)
+    return Index(numbers[order], orders[order], positions[order], lines)
 
 
 def _read_lines(connection: sqlite3.Connection, last: int) -> dict[int, Line]:
@@ -261,6 +303,14 @@ def _read_numbers(
     if len(found) and not 0 <= found[:, 2].min() <= found[:, 2].max() < LARGEST_INDEX:
         raise ValueError(f"a place has an index that is none of 0 to {LARGEST_INDEX}")
     return found[:, 0], found[:, 1], found[:, 2]
+
+
+def _read_positions(connection: sqlite3.Connection, last: int) -> NDArray[np.float64]:
+    """(N, 2) in the order of the places' numbers, NaN where there is none."""
+    rows = connection.execute(
+        "SELECT latitude, longitude FROM place WHERE id <= ? ORDER BY id", (last,)
+    ).fetchall()
+    return np.array(rows, np.float64).reshape(-1, 2)
 
 
 def _read_descriptors(

@@ -31,7 +31,7 @@ class MapModel:
         """
         if (kept.sha256, kept.dimension) != (self.sha256, self.dimension):
             raise ModelError(
-                f"the map {path} was made with {kept.shown}, and this run has {self.shown}; give "
+                f"the map {path} was made with {kept.shown}, and {self.shown} is due; give "
                 f"--model {kept.name}, another map, or put it through `streamvpr map rebuild`"
             )
         if self.features is None or self.features is kept.features:
@@ -42,9 +42,15 @@ class MapModel:
                 "--no-verify-geom, or put it through `streamvpr map rebuild`"
             )
         raise ConfigError(
-            f"the map {path} has {kept.features} features, and this run compares {self.features}; "
+            f"the map {path} has {kept.features} features, and {self.features} are due; "
             f"give --local-features {kept.features}"
         )
+
+    @property
+    def row(self) -> tuple[object, ...]:
+        """As a map's file has it."""
+        features = None if self.features is None else self.features.value
+        return self.name, self.sha256, self.dimension, features
 
     @property
     def shown(self) -> str:

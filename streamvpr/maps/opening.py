@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from streamvpr.errors import StoreError
 from streamvpr.frames import FeatureKind
-from streamvpr.maps.file import close_written, connect, create, errors, require_map
+from streamvpr.maps.blobs import whole
+from streamvpr.maps.file import close_written, connect, create, errors, require_map, sound
 from streamvpr.maps.history import load_history
 from streamvpr.maps.lock import WriterLock
 from streamvpr.maps.model import MapModel
@@ -15,7 +16,6 @@ from streamvpr.maps.writer import MapWriter
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
     from pathlib import Path
 
     from streamvpr.maps.history import History
@@ -59,9 +59,7 @@ def open_writer(path: Path, model: MapModel, session: NewSession) -> MapWriter:
     lock = WriterLock(path)
     try:
         if not path.exists():
-            create(path)
-            with _connected(path) as connection, errors(path, "write"):
-                write_model(connection, model)
+            create(path, model.row)
         require_map(path)
         with contextlib.closing(open_reader(path)) as reader:
             model.require_same_as(reader.model, path)
@@ -76,15 +74,6 @@ def open_writer(path: Path, model: MapModel, session: NewSession) -> MapWriter:
         raise
 
 
-def write_model(connection: sqlite3.Connection, model: MapModel) -> None:
-    """Say which model the descriptors of an empty map will be of."""
-    features = None if model.features is None else model.features.value
-    connection.execute(
-        "INSERT INTO map VALUES (1, ?, ?, ?, ?)",
-        (model.name, model.sha256, model.dimension, features),
-    )
-
-
 def read_model(path: Path, connection: sqlite3.Connection) -> MapModel:
     """Which model a map's descriptors are of. Raises StoreError."""
     with errors(path, "read"):
@@ -92,19 +81,6 @@ def read_model(path: Path, connection: sqlite3.Connection) -> MapModel:
     if row is None:
         raise StoreError(f"the map {path} does not say which model made it; it is damaged")
     name, sha256, dimension, features = row
-    try:
+    with sound(path):
         kind = None if features is None else FeatureKind(features)
-    except ValueError as error:
-        raise StoreError(f"the map {path} has local features of no known kind: {error}") from error
-    if dimension < 1:
-        raise StoreError(f"the map {path} has descriptors of {dimension} numbers; it is damaged")
-    return MapModel(name, sha256, dimension, kind)
-
-
-@contextlib.contextmanager
-def _connected(path: Path) -> Iterator[sqlite3.Connection]:
-    connection = connect(path, write=True)
-    try:
-        yield connection
-    finally:
-        close_written(connection)
+        return MapModel(str(name), str(sha256), whole(dimension), kind)

@@ -7,9 +7,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from streamvpr.errors import StoreError
-from streamvpr.maps.blobs import FEATURE_COLUMNS, pack_descriptor, pack_features
 from streamvpr.maps.file import close_written, errors
+from streamvpr.maps.rows import insert, insert_stream, row_of_place
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
 COMMIT_SECONDS = 0.5
 # Places that may wait for a slow disk, 0.1 MB each. Then whoever adds waits, too.
 WAITING = 64
-
-PLACE_COLUMNS = (
-    "stream, idx, time, wall_time, latitude, longitude, altitude, path, width, descriptor"
-)
 
 
 class Kept(NamedTuple):
@@ -52,7 +47,7 @@ class MapWriter:
             self._session, self.session = session.insert(connection)
         self._streams: dict[str, int] = {}
         self._waiting: queue.Queue[Kept | None] = queue.Queue(WAITING)
-        self._failure: StoreError | None = None
+        self._failure: Exception | None = None
         self._closed = False
         self._ending = False
         self._thread = threading.Thread(target=self._work, name="map", daemon=True)
@@ -100,7 +95,7 @@ class MapWriter:
             try:
                 with errors(self.path, "write"):
                     ended = self._transaction(first)
-            except StoreError as error:
+            except Exception as error:  # whoever adds next gets it, and nobody waits for ever
                 self._failure = error
 
     def _transaction(self, first: Kept) -> bool:
@@ -132,39 +127,10 @@ class MapWriter:
         return kept
 
     def _insert(self, kept: Kept) -> None:
-        place, connection = kept.place, self._connection
-        position = None, None, None
-        row = (
-            self._stream(place.stream),
-            place.index,
-            place.time,
-            place.wall_time,
-            *position,
-            place.path,
-            place.width,
-            pack_descriptor(kept.descriptor),
-        )
-        added = connection.execute(
-            f"INSERT INTO place ({PLACE_COLUMNS}) VALUES ({marks(row)})", row
-        ).lastrowid
-        if place.features is not None:
-            local = (added, *pack_features(place.features))
-            connection.execute(
-                f"INSERT INTO local (place, {FEATURE_COLUMNS}) VALUES ({marks(local)})", local
-            )
-        if kept.thumbnail is not None:
-            connection.execute("INSERT INTO thumbnail VALUES (?, ?)", (added, kept.thumbnail))
+        row = row_of_place(kept.place, kept.descriptor, kept.thumbnail)
+        insert(self._connection, self._stream(kept.place.stream), row)
 
     def _stream(self, name: str) -> int:
         if name not in self._streams:
-            added = self._connection.execute(
-                "INSERT INTO stream (session, name) VALUES (?, ?)", (self._session, name)
-            ).lastrowid
-            assert added is not None
-            self._streams[name] = added
+            self._streams[name] = insert_stream(self._connection, self._session, name)
         return self._streams[name]
-
-
-def marks(values: tuple[object, ...]) -> str:
-    """As many question marks as there are values."""
-    return ", ".join("?" * len(values))

@@ -62,7 +62,9 @@ def _text(decision: Decision) -> tuple[str, str]:
     assert match is not None
     inliers = "" if verification is None else f"  inliers {verification.inliers}"
     left = f"Query #{decision.query.index}{_at(decision.query.time)}  score {match.score:.3f}"
-    return left + inliers, f"Match #{match.place.index}{_at(match.place.time)}"
+    place = match.place
+    session = "" if place.session is None else f"  of {place.session}"
+    return left + inliers, f"Match #{place.index}{_at(place.time)}{session}"
 
 
 def _at(seconds: float | None) -> str:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 BURSTY_FORMATS = frozenset({"hls", "dash"})
 # Formats without timestamps of their own: FFmpeg counts frames by a rate that it guesses.
 UNTIMED_FORMATS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc", "m4v"})
+# FFmpeg's name of what is in a track of the kind `gpmd` of these formats; elsewhere it is anything.
+TELEMETRY, TELEMETRY_FORMATS = "bin_data", "mov,mp4,m4a,3gp,3g2,mj2"
 
 
 class ReadError(Exception):
@@ -110,6 +112,14 @@ class VideoContainer:
     def comes_in_bursts(self) -> bool:
         """Whether seconds of it come at once, and then nothing for as long."""
         return self._container.format.name in BURSTY_FORMATS
+
+    @property
+    def telemetry(self) -> int | None:
+        """Index of the track with a GoPro's measurements; None where there is none."""
+        if self._container.format.name != TELEMETRY_FORMATS:
+            return None
+        tracks = self._container.streams.data
+        return next((track.index for track in tracks if track.name == TELEMETRY), None)
 
     @property
     def codec(self) -> str:

@@ -14,6 +14,7 @@ from streamvpr.errors import SourceLost, SourceOpenError
 from streamvpr.frames import Frame, StreamEvent, StreamState, Track
 from streamvpr.sources.base import report_nothing
 from streamvpr.sources.jpeg import JpegDecoder
+from streamvpr.sources.positions import read_exif
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,15 +112,17 @@ class ImageFolderSource:
         for file in self._files:
             if self._stopping:
                 return
-            picture = _read(file, self._jpeg)
-            if picture is None:
+            data = _read(file)
+            picture = None if data is None else _decode(file, data, self._jpeg)
+            if data is None or picture is None:
                 self.skipped += 1
                 continue
             if not connected:
                 connected = True
                 track = Track(file.suffix[1:].lower(), picture.width, picture.height)
                 self.report(StreamEvent(StreamState.CONNECTED, track=track))
-            yield Frame(time=None, path=str(file), picture=picture)
+            fix = read_exif(data)
+            yield Frame(None, str(file), picture, position=fix.position, taken=fix.taken)
         if self.skipped == len(self._files):
             raise SourceLost(
                 f"none of the {self.skipped} images in {self.path} can be read", url=self.path
@@ -133,12 +136,21 @@ class ImageFolderSource:
         """Nothing stays open between two images."""
 
 
-def _read(file: Path, jpeg: JpegDecoder) -> Picture | None:
+def read_image(file: Path) -> Picture | None:
+    """The picture of an image file; None, with a warning, for what is none or is not there."""
+    data = _read(file)
+    return None if data is None else _decode(file, data, JpegDecoder())
+
+
+def _read(file: Path) -> bytes | None:
     try:
-        data = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         logger.warning("skipped %s: %s", file, error.strerror or error)
         return None
+
+
+def _decode(file: Path, data: bytes, jpeg: JpegDecoder) -> Picture | None:
     picture = jpeg.decode(data)
     if picture is not None:
         return picture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,12 +16,15 @@ HUFFMAN, QUANTISATION, RESTARTS, BASELINE, SCAN = 0xFFC4, 0xFFDB, 0xFFDD, 0xFFC0
 NEEDED = frozenset({HUFFMAN, QUANTISATION, BASELINE})
 # What cameras, programs and people note down.
 NOTES = frozenset({*range(0xFFE0, 0xFFF0), 0xFFFE})
+CAMERA = 0xFFE1
 ADOBE = 0xFFEE
 # The byte with which Adobe's note ends.
 ADOBE_LUMA_AND_COLOUR = b"\x01"
 BITS = 8
 GREY, LUMA_AND_COLOUR = 1, 3
 EXIF = b"Exif\0\0"
+# Cameras note what they have to say at the beginning, and few things before it.
+MOST_SEGMENTS = 64
 ORIENTATION = 0x0112
 # Anticlockwise, by orientation: those that are turns, and one that says nothing.
 QUARTER_TURNS = {1: 0, 3: 2, 6: 3, 8: 1}
@@ -60,6 +64,16 @@ def read_plain(data: bytes) -> PlainJpeg | None:
         elif marker not in (HUFFMAN, QUANTISATION, RESTARTS):
             return None
         kept.append(data[begin:end])
+    return None
+
+
+def read_notes(data: bytes) -> bytes | None:
+    """What its camera noted, as TIFF; None where it is no JPEG, or its camera noted nothing."""
+    for marker, begin, end in islice(_segments(data), MOST_SEGMENTS):
+        if marker == CAMERA and data.startswith(EXIF, begin + 4, end):
+            return data[begin + 4 + len(EXIF) : end]
+        if marker == SCAN:
+            return None
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from streamvpr.errors import SourceLost
@@ -11,6 +12,7 @@ from streamvpr.sources.base import Clip, Decoding, report_nothing
 from streamvpr.sources.clock import StreamClock
 from streamvpr.sources.container import DecodeError, ReadError, VideoContainer
 from streamvpr.sources.picture import Scalers
+from streamvpr.sources.positions import NoPositions, open_positions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from streamvpr.sources.base import Report
     from streamvpr.sources.container import Decoded, Packet
     from streamvpr.sources.opening import Opening
+    from streamvpr.sources.positions import Positions
 
 logger = logging.getLogger(__name__)
 
@@ -90,14 +93,18 @@ class VideoSource:
         start, end = self.clip.within(self.beginning)
         clock = StreamClock(self.frame_seconds)
         last: float | None = None
-        for decoded in self._decode_from(start) if self.clip.start > 0 else self._decode():
-            if last is None:
-                self._report_connected(decoded)
-            last = clock.time(decoded.seconds)
-            if last >= end or self._stopping:
-                return
-            if last >= start:
-                yield Frame(time=last, path=self.path, picture=decoded.picture)
+        with closing(self._positions()) as positions:
+            for decoded in self._decode_from(start) if self.clip.start > 0 else self._decode():
+                if last is None:
+                    self._report_connected(decoded)
+                last = clock.time(decoded.seconds)
+                if last >= end or self._stopping:
+                    return
+                if last >= start:
+                    fix = positions.at(last)
+                    yield Frame(
+                        last, self.path, decoded.picture, position=fix.position, taken=fix.taken
+                    )
         if self._stopping:
             return
         if self.clip.start > 0 and (last is None or last < start):
@@ -112,6 +119,9 @@ class VideoSource:
     def close(self) -> None:
         """Close the file."""
         self._container.close()
+
+    def _positions(self) -> Positions:
+        return open_positions(self._opening, self._container) if self.on_disk else NoPositions()
 
     def _decode_from(self, start: float) -> Iterator[Decoded]:
         """Frames from `start` or earlier on: by seeking where that is right, else from the top.

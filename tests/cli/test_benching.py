@@ -157,7 +157,9 @@ class TestMeasuring:
         for name in ("run", "run, a frame that is not still"):
             assert re.search(rf"^{name}{ratio}{ratio}$", text.partition("As shares of")[2], re.M)
         assert "one read of 3 places" in text
-        assert max(map(len, text.splitlines())) <= LONGEST_LINE
+        # The second line names the machine, which may call itself what it likes.
+        lines = text.splitlines()
+        assert max(map(len, lines[:1] + lines[2:])) <= LONGEST_LINE
         assert [line for line in done.err.splitlines() if "turn" in line] == [
             "streamvpr: turn 1 of 2",
             "streamvpr: turn 2 of 2",

@@ -46,7 +46,7 @@ def test_without_geometry_no_local_features_are_opened(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("opened")
 
-    monkeypatch.setattr("streamvpr.session.open_extractor", refuse)
+    monkeypatch.setattr("streamvpr.kit.open_extractor", refuse)
     assert quick(flight.path, "--local-features", "xfeat").code == 0
 
 

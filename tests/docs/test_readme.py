@@ -20,10 +20,12 @@ from streamvpr.config import (
     MatchOptions,
     RunOptions,
 )
+from streamvpr.earth import distance
 from streamvpr.export import ExportOptions
-from streamvpr.frames import StreamState, Verdict
+from streamvpr.frames import Position, StreamState, Verdict
 from streamvpr.networks import NETWORKS
 from streamvpr.records import Health, LoopClosure, Stream
+from streamvpr.sources.positions.dji import read_srt
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -86,6 +88,25 @@ def test_every_field_of_a_closure_is_explained() -> None:
 def test_every_field_of_the_records_of_streams_is_explained(record: type) -> None:
     live = (ROOT / "docs/live.md").read_text(encoding="utf-8")
     assert set(record.__struct_fields__) <= set(re.findall(r"`([a-z_0-9]+)`", live))
+
+
+def test_every_form_of_subtitles_that_is_shown_is_read() -> None:
+    page = (ROOT / "docs/positions.md").read_text(encoding="utf-8")
+    shown = page.split("in each cue:")[1].split("Which of")[0].strip().splitlines()
+    assert len(shown) == 6
+    for said in shown:
+        (found,) = read_srt(f"1\n00:00:01,000 --> 00:00:02,000\n{said}\n")
+        assert found[:3] == pytest.approx([1, 47.3769, 8.5417], abs=1e-4), said
+
+
+def test_the_distance_that_is_shown_is_that_of_the_places() -> None:
+    page = (ROOT / "docs/positions.md").read_text(encoding="utf-8")
+    said = dict(re.findall(r'"(\w+_(?:lat|lon|m))":([\d.]+)', page))
+    query, match = (
+        Position(float(said[f"{whose}_lat"]), float(said[f"{whose}_lon"]))
+        for whose in ("query", "match")
+    )
+    assert f"{distance(query, match):.2f}" == said["distance_m"]
 
 
 def test_every_field_of_a_benchmark_is_explained() -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import traceback
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +98,30 @@ class TestHardware:
         assert run.code == 3
         assert "--hwaccel cuda" in run.err.splitlines()[-1]
         assert "Traceback" not in run.err
+
+
+class TestMaps:
+    def test_a_camera_is_known_again_after_the_power_was_cut(
+        self, rtsp_server: Make, process: Make, scene_frames: Any, tmp_path: Path
+    ) -> None:
+        """The run is killed; the next one knows what that one saw, and when."""
+        campus = tmp_path / "campus.vpr"
+        url = rtsp_server(frames=scene_frames).url
+        options = ["--fps", 0, "--map", campus, "--exclude-recent", 1000]
+        began = time.time()
+        run = process(url, *options, "--session", "monday")
+        run.wait_for(70, "query")
+        time.sleep(1.5)
+        run.stop(signal.SIGKILL)
+        run = process(url, *options)
+        run.wait_for(15, "loop_closure")
+        run.stop()
+        assert run.code == 0
+        closures = run.of("loop_closure")
+        assert {closure["match_session"] for closure in closures} == {"monday"}
+        for closure in closures:
+            seen = datetime.fromisoformat(closure["match_wall_time"]).timestamp()
+            assert began - 5 < seen < time.time()
 
 
 class TestSignals:

@@ -125,3 +125,29 @@ def test_match_writes_every_output_of_the_offline_mode(tmp_path: Path) -> None:
         assert Path(closure["match_path"]).parent.name == "database"
     assert len(list((tmp_path / "matches").glob("*.jpg"))) == len(closures)
     assert (tmp_path / "similarity_plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_second_lap_knows_the_first_from_a_map(tmp_path: Path) -> None:
+    """Each lap of the corridor as a run of its own."""
+    pictures = sorted((DATA / "corridor/images").iterdir())
+    first_lap = 40
+    for name, part in (("one", pictures[:first_lap]), ("two", pictures[first_lap:])):
+        (tmp_path / name).mkdir()
+        for picture in part:
+            (tmp_path / name / picture.name).symlink_to(picture)
+    options = ["--map", "corridor.vpr", "--records", "queries", "--exclude-recent", "5"]
+    streamvpr("run", "one", *options, cwd=tmp_path)
+    lines = streamvpr("run", "two", *options, cwd=tmp_path).decode().splitlines()
+    positives = {
+        query - first_lap: {match for match in matches if match < first_lap}
+        for query, matches in read_positives(DATA / "corridor/positives.csv").items()
+        if query >= first_lap
+    }
+    records = [json.loads(line) for line in lines]
+    accepted = [record for record in records if record["decision"] == "accepted"]
+    assert all(record["match_session"] is not None for record in accepted)
+    assert accepted[0]["query_idx"] == 0
+    scores = evaluate(read_queries(lines), positives)
+    assert scores.precision == 1
+    assert scores.recall is not None
+    assert scores.recall >= 0.95

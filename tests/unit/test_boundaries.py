@@ -64,6 +64,7 @@ def test_there_is_something_to_look_at() -> None:
             "av",
             {
                 "sources/container.py",
+                "sources/data_track.py",
                 "sources/hardware.py",
                 "sources/jpeg.py",
                 "sources/opening.py",

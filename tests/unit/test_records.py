@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -16,6 +16,7 @@ from streamvpr.frames import (
     Decision,
     GeometryModel,
     Pose,
+    Position,
     StreamEvent,
     StreamState,
     Track,
@@ -272,6 +273,56 @@ class TestLive:
     )
     def test_wall_time_is_utc_to_the_millisecond(self, seconds: float, text: str) -> None:
         assert records.rfc3339(seconds) == text
+
+
+class TestPlaces:
+    """What only footage has that knows where it was taken."""
+
+    KEYS: ClassVar = ["query_lat", "query_lon", "match_lat", "match_lon", "distance_m"]
+
+    @pytest.fixture
+    def placed(self, make_decision: Make, make_keyframe: Make, make_candidate: Make) -> Make:
+        def make(query: Position | None, match: Position | None) -> Decision:
+            decision: Decision = make_decision(
+                keyframe=make_keyframe(40, position=query), match=make_candidate(3, position=match)
+            )
+            return decision
+
+        return make
+
+    @pytest.mark.parametrize("make", [records.loop_closure, records.query])
+    def test_places_stand_at_the_end_to_a_centimetre(self, placed: Make, make: Make) -> None:
+        decision = placed(Position(47.00000006, 8.123456789), Position(-33.25, -0.00000001, 4.0))
+        plain = written(make(placed(None, None)))
+        found = written(make(decision))
+        assert list(found) == [*plain, *self.KEYS]
+        assert [found[key] for key in self.KEYS[:4]] == [47.0000001, 8.1234568, -33.25, 0.0]
+        assert found["distance_m"] == pytest.approx(8.95e6, rel=1e-2)
+
+    @pytest.mark.parametrize("make", [records.loop_closure, records.query])
+    def test_the_distance_is_over_the_ground(self, placed: Make, make: Make) -> None:
+        found = written(make(placed(Position(47, 8, 900.0), Position(47.001, 8))))
+        assert found["distance_m"] == 111.2
+
+    @pytest.mark.parametrize("make", [records.loop_closure, records.query])
+    def test_what_is_unknown_has_no_key(self, placed: Make, make: Make) -> None:
+        plain = written(make(placed(None, None)))
+        assert not set(plain) & set(self.KEYS)
+        here = Position(47, 8)
+        assert set(written(make(placed(here, None)))) - set(plain) == {"query_lat", "query_lon"}
+        assert set(written(make(placed(None, here)))) - set(plain) == {"match_lat", "match_lon"}
+
+    def test_a_query_without_a_candidate_has_its_own(self, make_keyframe: Make) -> None:
+        keyframe = make_keyframe(5, position=Position(47, 8))
+        found = written(records.query(Decision(keyframe, Verdict.STATIONARY)))
+        assert (found["query_lat"], found["query_lon"]) == (47, 8)
+        assert "match_lat" not in found
+
+    @pytest.mark.parametrize("read", [records.LoopClosure, records.Query])
+    def test_what_is_written_is_read_again(self, placed: Make, read: type) -> None:
+        make = records.query if read is records.Query else records.loop_closure
+        record = make(placed(Position(47, 8), Position(47.5, 8)))
+        assert msgspec.json.decode(msgspec.json.encode(record), type=read) == record
 
 
 class TestStream:
