@@ -13,6 +13,7 @@ from streamvpr.cluster.crew import Crew, Member
 from streamvpr.cluster.embedding import EmbeddingActor, OpenedModel, remote_embedder
 from streamvpr.cluster.remote_stream import RemoteStream
 from streamvpr.cluster.session import ClusterSession
+from streamvpr.cluster.sharded_history import Standing
 from streamvpr.cluster.source_actor import Around, SourceActor, Task
 from streamvpr.cluster.workplace import Workplace
 from streamvpr.config import HEALTH_SECONDS, Device, require_clock
@@ -51,22 +52,11 @@ def open_cluster(sources: list[str], options: RunOptions, sinks: Iterable[Sink])
         models = _start_models(crew, options, workplace)
         kit = Kit(options, remote_embedder(crew.connection, *models[0]))
         atlas = open_atlas(options, kit)
-        writer = None if atlas is None else atlas.writer
-        task = partial(
-            Task,
-            options=options,
-            workplace=workplace,
-            knows_sessions=atlas is not None,
-            session=None if writer is None else writer.session,
-            log_level=logging.getLogger("streamvpr").getEffectiveLevel(),
-        )
-        found = _open_sources(crew, [task(*one) for one in named])
-        for source in found:
-            require_clock(options, source=source.facts.path, has_clock=source.facts.has_clock)
-        layout = None
-        if atlas is not None:
+        found = _open_sources(crew, _tasks(named, options, workplace, atlas))
+        layout = standing = None
+        if atlas is not None and len(atlas.index.numbers):
             layout = atlas.spread(crew, options.cluster_shards or _nodes(crew), workplace)
-        orders = None if atlas is None else crew.connection.put(atlas.index.orders)
+            standing = crew.connection.put(Standing.of(atlas.index))
         health_every = _health_every(options, [source.facts for source in found])
         streams = [
             RemoteStream(
@@ -74,10 +64,11 @@ def open_cluster(sources: list[str], options: RunOptions, sinks: Iterable[Sink])
                 source.actor,
                 source.name,
                 source.facts,
-                partial(_begin, Around(near, crew.shards, layout, health_every), orders),
+                partial(_begin, Around(near, crew.shards, layout, health_every), standing),
             )
             for source, near in zip(found, _shared(models, len(found)), strict=True)
         ]
+        writer = None if atlas is None else atlas.writer
         places = [] if writer is None else [PlacesSink(writer)]
         output, counter = kit.output([*sinks, *places], [source.facts.path for source in found])
     except BaseException:
@@ -88,8 +79,26 @@ def open_cluster(sources: list[str], options: RunOptions, sinks: Iterable[Sink])
     return ClusterSession(streams, crew, output, counter)
 
 
-def _begin(around: Around, orders: Any, actor: Any, reached: Reached) -> Any:
-    return actor.begin.remote(around, reached, orders)
+def _begin(around: Around, standing: Any, actor: Any, reached: Reached) -> Any:
+    return actor.begin.remote(around, reached, standing)
+
+
+def _tasks(
+    named: list[tuple[str, list[str]]],
+    options: RunOptions,
+    workplace: Workplace,
+    atlas: Atlas | None,
+) -> list[Task]:
+    """What each actor is to read."""
+    task = partial(
+        Task,
+        options=options,
+        workplace=workplace,
+        knows_sessions=atlas is not None,
+        session=None if atlas is None or atlas.writer is None else atlas.writer.session,
+        log_level=logging.getLogger("streamvpr").getEffectiveLevel(),
+    )
+    return [task(name, addresses) for name, addresses in named]
 
 
 def _named(sources: list[str], options: RunOptions) -> list[tuple[str, list[str]]]:
@@ -167,7 +176,7 @@ class _Opened(NamedTuple):
 
 
 def _open_sources(crew: Crew, tasks: list[Task]) -> list[_Opened]:
-    """Those that can be opened. Raises the first error where there are none."""
+    """Those that can be opened. Raises ConfigError, and the first error where there are none."""
     options = tasks[0].options
     actors = [
         crew.connection.actor(SourceActor, task, cpus=options.cluster_cpus, retry=False)
@@ -186,6 +195,8 @@ def _open_sources(crew: Crew, tasks: list[Task]) -> list[_Opened]:
         raise errors[0]
     for failure in errors:
         logger.error("%s", failure)
+    for source in found:
+        require_clock(options, source=source.facts.path, has_clock=source.facts.has_clock)
     return found
 
 

@@ -24,11 +24,8 @@ from streamvpr.sinks import ClosureChooser, Fanout
 from streamvpr.sources import open_concat, open_source
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from streamvpr.cluster.exchange import Reached, Request
-    from streamvpr.cluster.sharded_history import Layout
+    from streamvpr.cluster.sharded_history import Layout, Standing
     from streamvpr.cluster.workplace import Workplace
     from streamvpr.config import RunOptions
     from streamvpr.database import PlaceDatabase
@@ -88,15 +85,13 @@ class SourceActor:
         source = await asyncio.to_thread(self._open)
         return Facts(source.path, source.has_clock, source.live, source.on_disk, source.span)
 
-    async def begin(
-        self, around: Around, reached: Reached, orders: NDArray[np.int64] | None
-    ) -> None:
-        """Read on from where the stream was. `orders` (N,) are those of all places of the map.
+    async def begin(self, around: Around, reached: Reached, standing: Standing | None) -> None:
+        """Read on from where the stream was. `standing` is that of all places of the map.
 
         Raises StreamVPRError. Again and again is the same as once.
         """
         if self._beginning is None:
-            self._beginning = asyncio.create_task(self._begin(around, reached, orders))
+            self._beginning = asyncio.create_task(self._begin(around, reached, standing))
         await asyncio.shield(self._beginning)
 
     async def take(self, request: Request) -> Batch:
@@ -130,14 +125,12 @@ class SourceActor:
                 self._source = open_source(sources[0], name=name, options=how)
         return self._source
 
-    async def _begin(
-        self, around: Around, reached: Reached, orders: NDArray[np.int64] | None
-    ) -> None:
+    async def _begin(self, around: Around, reached: Reached, standing: Standing | None) -> None:
         source = await asyncio.to_thread(self._open)
         told = 0 if source.live else reached.told
         loop = asyncio.get_running_loop()
         self._outbox = Outbox(loop, told, remembered=self._task.session is not None)
-        await asyncio.to_thread(self._assemble, source, around, reached, orders)
+        await asyncio.to_thread(self._assemble, source, around, reached, standing)
         log = logging.getLogger("streamvpr")
         log.setLevel(self._task.log_level)
         log.addHandler(self._outbox)
@@ -148,7 +141,7 @@ class SourceActor:
         source: Source,
         around: Around,
         reached: Reached,
-        orders: NDArray[np.int64] | None,
+        standing: Standing | None,
     ) -> None:
         """The parts of a run of one stream. Raises StreamVPRError."""
         task, options = self._task, self._task.options
@@ -167,7 +160,7 @@ class SourceActor:
         if resumes:
             source = ResumedSource(source, reached)
             self._recall(recognizer)
-        recognizer.share(self._history(around, orders))
+        recognizer.share([], self._history(around, standing))
         stream = kit.stream(
             source,
             recognizer,
@@ -187,11 +180,11 @@ class SourceActor:
         near = [model for node, model in models if node == here]
         return near[0] if near else models[0][1]
 
-    def _history(self, around: Around, orders: NDArray[np.int64] | None) -> list[PlaceDatabase]:
-        if around.layout is None or orders is None:
-            return []
+    def _history(self, around: Around, standing: Standing | None) -> PlaceDatabase | None:
+        if around.layout is None or standing is None:
+            return None
         shards = RemoteShards(self._connection, around.shards)
-        return [ShardedHistory(shards, around.layout, orders)]
+        return ShardedHistory(shards, around.layout, standing)
 
     def _recall(self, recognizer: Recognizer) -> None:
         """What the run's map has of this stream. Raises StoreError."""
