@@ -93,12 +93,14 @@ class KeyframeMaker:
     What never gets here has no number: indices count the processed frames. On one thread.
     """
 
-    def __init__(self, stream: str, forms: KeyframeForms, gate: StillnessGate | None) -> None:
-        """`gate` None keeps frames of a standing view."""
+    def __init__(
+        self, stream: str, forms: KeyframeForms, gate: StillnessGate | None, *, first: int = 0
+    ) -> None:
+        """`gate` None keeps frames of a standing view. `first` is the index of the next one."""
         self._stream = stream
         self._forms = forms
         self._gate = gate
-        self._made = 0
+        self._made = first
 
     def make(self, frame: Frame) -> Keyframe:
         """The keyframe of the next frame."""

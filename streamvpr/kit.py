@@ -94,10 +94,12 @@ class Kit:
         *,
         database: PlaceDatabase | None = None,
         knows_sessions: bool = False,
+        first_loop: int = 0,
     ) -> Recognizer:
         """What decides on the frames of a new stream; `exclusion` None: of a fixed database.
 
         `database` None is an empty one. `knows_sessions`: whether earlier ones are searched.
+        `first_loop` is the next loop_id.
         """
         options = self._options
         verifier = Verifier(
@@ -120,6 +122,7 @@ class Kit:
             exclusion=exclusion,
             thumbnails=options.output_dir is not None,
             knows_sessions=knows_sessions,
+            first_loop=first_loop,
             search=SearchOptions(
                 top_k=options.top_k,
                 sequence_length=options.sequence_length,
@@ -142,17 +145,18 @@ class Kit:
         *,
         thumbnails: bool,
         overflow: Overflow | None = None,
+        first: int = 0,
     ) -> Stream:
         """A source on its way to what decides on its frames.
 
-        `thumbnails`: whether somebody wants to show them.
+        `thumbnails`: whether somebody wants to show them. `first` is the index of its first frame.
         """
         options = self._options
         gate = None if exclusion is None else StillnessGate(exclusion)
         database = recognizer.database
         return Stream(
             FrameReader(source, fps=options.fps),
-            KeyframeMaker(source.name, self._forms(thumbnails=thumbnails), gate),
+            KeyframeMaker(source.name, self._forms(thumbnails=thumbnails), gate, first=first),
             of_camera(self._camera, observe),
             places=lambda: (len(database), database.nbytes),
             overflow=overflow,

@@ -29,9 +29,10 @@ class RevisitTracker:
     and the second by turns.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = 0) -> None:
+        """`first` is the number of the next revisit."""
         self._open: list[_Revisit] = []
-        self._next_id = 0
+        self._next_id = first
 
     def assign(self, query: int, match: int, line: Hashable = None) -> int:
         """The loop_id of a closure with a place of that index; queries must come in order.

@@ -83,11 +83,12 @@ class Recognizer:
         search: SearchOptions | None = None,
         thumbnails: bool = True,
         knows_sessions: bool = False,
+        first_loop: int = 0,
     ) -> None:
         """`exclusion` is None for a fixed database, to which queries are not added.
 
         `thumbnails`: whether places keep those of their keyframes. `knows_sessions`: whether places
-        of earlier sessions are among what is searched.
+        of earlier sessions are among what is searched. `first_loop` is the next loop_id.
         """
         self.database = database
         self._judge = judge
@@ -101,7 +102,7 @@ class Recognizer:
         self._others: Sequence[Past] = ()
         self._earlier: PlaceDatabase | None = None
         self._window = None if exclusion is None else ExclusionWindow(exclusion)
-        self._revisits = RevisitTracker()
+        self._revisits = RevisitTracker(first_loop)
         self._support = Support()
         self._random = np.random.default_rng(self._search.seed)
         self._last_match: tuple[PlaceDatabase, Place] | None = None
@@ -131,6 +132,11 @@ class Recognizer:
         self.database.add(place, item.descriptor)
         self._centring.add(item.descriptor)
         return Remembered(place, item.descriptor)
+
+    def recall(self, remembered: Remembered) -> None:
+        """Add what was remembered before by another, in order."""
+        self.database.add(remembered.place, remembered.descriptor)
+        self._centring.add(remembered.descriptor)
 
     def observe(self, item: Described) -> Decision:
         """Decide on a frame from the past alone, then add it to the past (online)."""

@@ -13,6 +13,7 @@ from streamvpr.cluster.crew import Crew, Member
 from streamvpr.cluster.embedding import EmbeddingActor, OpenedModel, remote_embedder
 from streamvpr.cluster.remote_stream import RemoteStream
 from streamvpr.cluster.session import ClusterSession
+from streamvpr.cluster.sharded_history import Standing
 from streamvpr.cluster.source_actor import Around, SourceActor, Task
 from streamvpr.cluster.workplace import Workplace
 from streamvpr.config import HEALTH_SECONDS, Device, require_clock
@@ -57,7 +58,7 @@ def open_cluster(sources: list[str], options: RunOptions, sinks: Iterable[Sink])
             options=options,
             workplace=workplace,
             knows_sessions=atlas is not None,
-            remembers=writer is not None,
+            session=None if writer is None else writer.session,
             log_level=logging.getLogger("streamvpr").getEffectiveLevel(),
         )
         found = _open_sources(crew, [task(*one) for one in named])
@@ -66,7 +67,10 @@ def open_cluster(sources: list[str], options: RunOptions, sinks: Iterable[Sink])
         layout = None
         if atlas is not None:
             layout = atlas.spread(crew, options.cluster_shards or _nodes(crew), workplace)
-        orders = None if atlas is None else crew.connection.put(atlas.index.orders)
+        standing = None
+        if atlas is not None:
+            known = Standing(atlas.index.orders, atlas.index.positions)
+            standing = crew.connection.put(known)
         health_every = _health_every(options, [source.facts for source in found])
         streams = [
             RemoteStream(
@@ -74,7 +78,7 @@ def open_cluster(sources: list[str], options: RunOptions, sinks: Iterable[Sink])
                 source.actor,
                 source.name,
                 source.facts,
-                partial(_begin, Around(near, crew.shards, layout, health_every), orders),
+                partial(_begin, Around(near, crew.shards, layout, health_every), standing),
             )
             for source, near in zip(found, _shared(models, len(found)), strict=True)
         ]
@@ -88,8 +92,8 @@ def open_cluster(sources: list[str], options: RunOptions, sinks: Iterable[Sink])
     return ClusterSession(streams, crew, output, counter)
 
 
-def _begin(around: Around, orders: Any, actor: Any, reached: Reached) -> Any:
-    return actor.begin.remote(around, reached, orders)
+def _begin(around: Around, standing: Any, actor: Any, reached: Reached) -> Any:
+    return actor.begin.remote(around, reached, standing)
 
 
 def _named(sources: list[str], options: RunOptions) -> list[tuple[str, list[str]]]:

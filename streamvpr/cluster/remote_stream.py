@@ -152,7 +152,7 @@ class RemoteStream:
 
     def _plan(self) -> str:
         if self.facts.live:
-            return "and goes on with what the camera shows then; the places of this run are lost"
+            return "and goes on with what is seen then; docs/scaling.md says what is lost"
         return (
             f"and {self.facts.path} is read again from the beginning: what comes after frame "
             f"{self._reached.index} is new"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from streamvpr.cluster.sharded_ring import ShardedRing
 from streamvpr.database import PlaceDatabase
@@ -28,16 +28,25 @@ class Layout:
     """By session and stream, where its first place would stand."""
 
 
-class ShardedHistory(PlaceDatabase):
-    """What a History of the whole map would be, of which this process holds the orders alone."""
+class Standing(NamedTuple):
+    """What every process knows of all places of a map: many may share it."""
 
-    def __init__(self, shards: Shards, layout: Layout, orders: NDArray[np.int64]) -> None:
-        """`orders` (N,) increasing, of all places: many processes may share them."""
+    orders: NDArray[np.int64]
+    """(N,) increasing: where they stand."""
+    positions: NDArray[np.float64]
+    """(N, 2) degrees of latitude and longitude, NaN where a place has none."""
+
+
+class ShardedHistory(PlaceDatabase):
+    """What a History of the whole map would be, of which this process holds the least."""
+
+    def __init__(self, shards: Shards, layout: Layout, standing: Standing) -> None:
+        """Of the places that the layout counts."""
         super().__init__(1, layout.dimension)
         self._sharded = ShardedRing(shards, layout.starts, layout.dimension)
         self._ring = self._sharded
         self.capacity = self._ring.capacity
-        self._orders = orders
+        self._orders, self._positions = standing
         self._shards = shards
         self._layout = layout
 

@@ -12,6 +12,8 @@ from streamvpr.cluster.connection import connected
 from streamvpr.cluster.embedding import remote_embedder
 from streamvpr.cluster.exchange import Batch, Facts, Tally
 from streamvpr.cluster.outbox import Outbox
+from streamvpr.cluster.own_places import read_own_places
+from streamvpr.cluster.resumed import ResumedSource
 from streamvpr.cluster.sharded_history import ShardedHistory
 from streamvpr.cluster.shards import RemoteShards
 from streamvpr.cluster.workplace import settle
@@ -22,15 +24,13 @@ from streamvpr.sinks import ClosureChooser, Fanout
 from streamvpr.sources import open_concat, open_source
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from streamvpr.cluster.exchange import Reached, Request
-    from streamvpr.cluster.sharded_history import Layout
+    from streamvpr.cluster.sharded_history import Layout, Standing
     from streamvpr.cluster.workplace import Workplace
     from streamvpr.config import RunOptions
     from streamvpr.database import PlaceDatabase
     from streamvpr.pipeline import Pipeline
+    from streamvpr.recognition import Recognizer
     from streamvpr.sources import Source
 
 
@@ -45,8 +45,8 @@ class Task:
     workplace: Workplace
     knows_sessions: bool
     """Whether there is a map."""
-    remembers: bool
-    """Whether the driver writes down what is remembered."""
+    session: str | None
+    """Under which name the driver writes down what is remembered; None: it does not."""
     log_level: int
 
 
@@ -85,15 +85,13 @@ class SourceActor:
         source = await asyncio.to_thread(self._open)
         return Facts(source.path, source.has_clock, source.live, source.on_disk, source.span)
 
-    async def begin(
-        self, around: Around, reached: Reached, orders: NDArray[np.int64] | None
-    ) -> None:
-        """Read on from where the stream was. `orders` (N,) are those of all places of the map.
+    async def begin(self, around: Around, reached: Reached, standing: Standing | None) -> None:
+        """Read on from where the stream was. `standing` is of all places of the map.
 
         Raises StreamVPRError. Again and again is the same as once.
         """
         if self._beginning is None:
-            self._beginning = asyncio.create_task(self._begin(around, reached, orders))
+            self._beginning = asyncio.create_task(self._begin(around, reached, standing))
         await asyncio.shield(self._beginning)
 
     async def take(self, request: Request) -> Batch:
@@ -127,20 +125,24 @@ class SourceActor:
                 self._source = open_source(sources[0], name=name, options=how)
         return self._source
 
-    async def _begin(
-        self, around: Around, reached: Reached, orders: NDArray[np.int64] | None
-    ) -> None:
+    async def _begin(self, around: Around, reached: Reached, standing: Standing | None) -> None:
         source = await asyncio.to_thread(self._open)
         told = 0 if source.live else reached.told
         loop = asyncio.get_running_loop()
-        self._outbox = Outbox(loop, told, remembered=self._task.remembers)
-        await asyncio.to_thread(self._assemble, source, around, orders)
+        self._outbox = Outbox(loop, told, remembered=self._task.session is not None)
+        await asyncio.to_thread(self._assemble, source, around, reached, standing)
         log = logging.getLogger("streamvpr")
         log.setLevel(self._task.log_level)
         log.addHandler(self._outbox)
         self._running = asyncio.create_task(self._run())
 
-    def _assemble(self, source: Source, around: Around, orders: NDArray[np.int64] | None) -> None:
+    def _assemble(
+        self,
+        source: Source,
+        around: Around,
+        reached: Reached,
+        standing: Standing | None,
+    ) -> None:
         """The parts of a run of one stream. Raises StreamVPRError."""
         task, options = self._task, self._task.options
         model = self._nearest(around.models)
@@ -148,15 +150,25 @@ class SourceActor:
         opened = self._connection.get(model.opened.remote())
         kit = Kit(options, remote_embedder(self._connection, model, opened, "cpu"))
         exclusion = options.exclusion()
-        recognizer = kit.recognizer(exclusion, knows_sessions=task.knows_sessions)
-        recognizer.share(self._history(around, orders))
+        # What has an end begins at its beginning, and tells nothing twice.
+        resumes = source.live and reached.index >= 0
+        recognizer = kit.recognizer(
+            exclusion,
+            knows_sessions=task.knows_sessions,
+            first_loop=reached.loop_id + 1 if resumes else 0,
+        )
+        if resumes:
+            source = ResumedSource(source, reached)
+            self._recall(recognizer)
+        recognizer.share([], self._history(around, standing))
         stream = kit.stream(
             source,
             recognizer,
             recognizer.observe,
             exclusion,
-            thumbnails=options.output_dir is not None or task.remembers,
+            thumbnails=options.output_dir is not None or task.session is not None,
             overflow=options.on_overload,
+            first=reached.index + 1 if resumes else 0,
         )
         self._stream, self._database = stream, recognizer.database
         sink = ClosureChooser(Fanout([self._outbox]), Emit.ALL)
@@ -168,11 +180,19 @@ class SourceActor:
         near = [model for node, model in models if node == here]
         return near[0] if near else models[0][1]
 
-    def _history(self, around: Around, orders: NDArray[np.int64] | None) -> list[PlaceDatabase]:
-        if around.layout is None or orders is None:
-            return []
+    def _history(self, around: Around, standing: Standing | None) -> PlaceDatabase | None:
+        if around.layout is None or standing is None:
+            return None
         shards = RemoteShards(self._connection, around.shards)
-        return [ShardedHistory(shards, around.layout, orders)]
+        return ShardedHistory(shards, around.layout, standing)
+
+    def _recall(self, recognizer: Recognizer) -> None:
+        """What the run's map has of this stream. Raises StoreError."""
+        task, path = self._task, self._task.options.map
+        if path is not None and task.session is not None:
+            capacity = task.options.capacity
+            for remembered in read_own_places(path, task.session, task.name, capacity):
+                recognizer.recall(remembered)
 
     async def _run(self) -> None:
         try:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,10 +19,11 @@ from streamvpr.sinks import JsonLinesSink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 HERE = "tests/cluster/"
 CPUS = 8
+# What all processes of the cluster of this test run have in their environment.
+MARK = f"STREAMVPRS_TEST_CLUSTER={os.getpid()}"
 # A node that is gone is missed after two seconds and not after half a minute.
 HEALTH = {
     "health_check_initial_delay_ms": 0,
@@ -46,6 +49,23 @@ def ray() -> Any:
     return pytest.importorskip("ray", reason="pip install 'streamvpr[cluster]'")
 
 
+def processes_with(mark: str) -> list[Path]:
+    """Folders of the processes that have this in their environment."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            if folder.name.isdigit() and mark.encode() in (folder / "environ").read_bytes():
+                found.append(folder)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture(scope="session")
+def processes_marked() -> Callable[[str], list[Path]]:
+    return processes_with
+
+
 @dataclass(frozen=True)
 class Nodes:
     """A cluster of two nodes, to which others come and go."""
@@ -61,6 +81,14 @@ class Nodes:
         self.cluster.wait_for_nodes()
         return node
 
+    def processes(self, name: str) -> list[int]:
+        """Those of it that are named like that."""
+        return [
+            int(folder.name)
+            for folder in processes_with(MARK)
+            if name.encode() in (folder / "cmdline").read_bytes()
+        ]
+
     def kill(self, node: Any) -> None:
         """As a power cut does."""
         self.cluster.remove_node(node, allow_graceful=False)
@@ -71,6 +99,8 @@ def nodes(ray: Any) -> Iterator[Nodes]:
     """Two nodes that stay."""
     from ray.cluster_utils import Cluster
 
+    name, _, value = MARK.partition("=")
+    os.environ[name] = value
     cluster = Cluster(
         initialize_head=True,
         head_node_args={"num_cpus": CPUS, "include_dashboard": False, "_system_config": HEALTH},
@@ -81,6 +111,7 @@ def nodes(ray: Any) -> Iterator[Nodes]:
         yield Nodes(cluster)
     finally:
         cluster.shutdown()
+        del os.environ[name]
 
 
 @dataclass(frozen=True)

@@ -131,11 +131,15 @@ def test_a_cluster_of_this_machine_has_the_same_pictures(
 
 
 def test_ctrl_c_finishes_what_was_read_and_leaves_no_process(
-    ray: Any, line: Callable[..., list[str]], flights: list[str], alone: bytes
+    ray: Any,
+    line: Callable[..., list[str]],
+    flights: list[str],
+    alone: bytes,
+    processes_marked: Callable[[str], list[Path]],
 ) -> None:
     del ray
     # All processes of the run have this in their environment.
-    mark = f"STREAMVPR_TEST_MARK={os.getpid()}"
+    mark = f"STREAMVPRS_TEST_RUN={os.getpid()}"
     name, _, value = mark.partition("=")
     environment = {**os.environ, name: value}
     command = line(*flights, "--records", "queries", "--cluster", "local")
@@ -154,7 +158,7 @@ def test_ctrl_c_finishes_what_was_read_and_leaves_no_process(
         assert 0 < len(got) < 118
         assert got == [row for row in queries if stream in row][: len(got)]
     until = time.monotonic() + 10
-    while (left := processes_with(mark)) and time.monotonic() < until:
+    while (left := processes_marked(mark)) and time.monotonic() < until:
         time.sleep(0.2)
     assert left == []
 
@@ -176,15 +180,3 @@ def test_where_nothing_can_be_read_it_says_so(nodes: Any, streamvpr: Callable[..
     assert done.out == b""
     error = done.err.splitlines()[-1]
     assert error.startswith("streamvpr: error: cannot open nowhere.mp4: No such file")
-
-
-def processes_with(mark: str) -> list[str]:
-    """The names of processes that have this in their environment."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        try:
-            if folder.name.isdigit() and mark.encode() in (folder / "environ").read_bytes():
-                found.append((folder / "comm").read_text())
-        except OSError:
-            continue
-    return found

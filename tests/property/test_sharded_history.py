@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from streamvpr import descriptor_ring, hamming, shortlist
 from streamvpr.cluster.atlas import Atlas, centre_of
 from streamvpr.cluster.shard import Shard
-from streamvpr.cluster.sharded_history import Layout, ShardedHistory
+from streamvpr.cluster.sharded_history import Layout, ShardedHistory, Standing
 from streamvpr.database import PlaceDatabase
 from streamvpr.errors import StoreError
-from streamvpr.frames import Decision, Described, Features, Keyframe, Place
+from streamvpr.frames import Decision, Described, Features, Keyframe, Place, Position
 from streamvpr.judge import Judge
 from streamvpr.maps import MapModel, MapWriter, NewSession, open_reader, open_writer
 from streamvpr.maps.history import load_index, starts_of
@@ -67,7 +67,10 @@ def write(path: Path, sessions: list[list[int]], seed: int) -> np.ndarray:
             stream = int(rng.choice(list(left)))
             indices[stream] += int(rng.integers(1, 4))
             view = 0.8 * view + 0.6 * rng.normal(size=DIMENSION)
-            place = Place(f"s{stream}", indices[stream], None, "a.mp4", 64, None, b"jpeg")
+            known = Position(47 + len(views) / 1e4, 8.5) if len(views) % 3 else None
+            place = Place(
+                f"s{stream}", indices[stream], None, "a.mp4", 64, None, b"jpeg", position=known
+            )
             writer.add(Kept(place, unit(view), b"jpeg"))
             views.append(unit(view))
             left[stream] -= 1
@@ -87,7 +90,8 @@ def spread(path: Path, count: int) -> tuple[ShardedHistory, Here]:
     here = Here([Shard(part, centre) for part in parts])
     starts = np.array([part.start for part in parts] + [parts[-1].stop])
     layout = Layout(starts, DIMENSION, starts_of(atlas.index.lines))
-    return ShardedHistory(here, layout, atlas.index.orders), here
+    standing = Standing(atlas.index.orders, atlas.index.positions)
+    return ShardedHistory(here, layout, standing), here
 
 
 def whole(path: Path) -> History:
@@ -106,7 +110,7 @@ def decisions(history: Any, queries: np.ndarray, *, centre: bool) -> list[tuple[
     recognizer = Recognizer(
         PlaceDatabase(1000, DIMENSION), judge, exclusion=Exclusion(5), search=search
     )
-    recognizer.share([history])
+    recognizer.share([], history)
     return [told(recognizer.observe(asked(i, query))) for i, query in enumerate(queries)]
 
 
@@ -161,6 +165,8 @@ def test_shards_answer_as_one_history_does(
             assert not many or len(rows) < len(one) or len(one) < 60
             assert np.abs(parts.scores(query, rows) - one.scores(query, rows)).max() < 1e-6
             assert parts.orders(rows).tolist() == one.orders(rows).tolist()
+            far = one.beyond(100.0, Position(47.001, 8.5), rows)
+            assert parts.beyond(100.0, Position(47.001, 8.5), rows).tolist() == far.tolist()
         for row in range(len(one)):
             place = one.place(row)
             assert key(parts.pictured(parts.place(row))) == key(one.pictured(place))
