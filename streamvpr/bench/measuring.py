@@ -201,8 +201,11 @@ def open_bench(sources: list[str], options: BenchOptions) -> Iterator[Bench]:
 
 
 def _writing_to(folder: Path, options: BenchOptions) -> BenchOptions:
-    """The options with their output in a folder of our own, and a map that is only searched: those
-    of a real run stay as they are."""
+    """The options of one process with their output in a folder of our own, and a map that is only
+    searched: those of a real run stay as they are."""
+    if options.cluster is not None:
+        logger.warning("bench measures this process: --cluster %s is left out", options.cluster)
+        options = replace(options, cluster=None)
     if options.map is not None:
         options = replace(options, map_read_only=True, session=None)
     if options.output_dir is None:

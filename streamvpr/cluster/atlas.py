@@ -49,10 +49,8 @@ class Atlas:
         cuts = np.linspace(0, places, min(count, places) + 1).astype(np.int64).tolist()
         return [Part(self.path, newest, places, start, stop) for start, stop in pairwise(cuts)]
 
-    def spread(self, crew: Crew, count: int, workplace: Workplace) -> Layout | None:
-        """Start so many shards; None where there are no places. Raises StoreError."""
-        if not len(self.index.numbers):
-            return None
+    def spread(self, crew: Crew, count: int, workplace: Workplace) -> Layout:
+        """Start so many shards of its places, 1 or more. Raises StoreError."""
         parts = self.split(count)
         centre = None
         if len(self.index.numbers) > descriptor_ring.FEW:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import re
+import signal
 import socket
+import threading
 import warnings
 from typing import TYPE_CHECKING, Any
 
 from streamvpr.errors import ConfigError, StreamVPRError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import ModuleType
 
 LOCAL, AUTO = "local", "auto"
@@ -23,6 +26,8 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 ADDRESS = re.compile(r"(?:ray://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^:/@\s]+):(?P<port>\d{1,5})")
+# A call that its actor died of so many times would be the end of the next one, too.
+RETRIES = 5
 # Names of nodes are 56 hexadecimal digits, and differ in the first few.
 SHOWN_DIGITS = 8
 
@@ -61,7 +66,7 @@ class Connection:
             **resources,
             **({"memory": memory} if memory else {}),
             max_restarts=-1,
-            max_task_retries=-1 if retry else 0,
+            max_task_retries=RETRIES if retry else 0,
             scheduling_strategy="SPREAD",
         )
         return made.remote(*arguments)
@@ -149,12 +154,28 @@ def connect(address: str, *, cpus: float) -> Connection:
         known |= {"num_cpus": max(cpus, os.cpu_count() or 1), "include_dashboard": False}
     try:
         # What it warns of before it fails, the error says.
-        with warnings.catch_warnings():
+        with _interrupted_later(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ray.init(address, **known)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise _no_cluster(address, _first_line(error)) from error
     return Connection(ray, ours=True)
+
+
+@contextlib.contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """Put off a Ctrl-C: Ray crashes where one comes while it starts."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _require_reachable(address: str) -> None:

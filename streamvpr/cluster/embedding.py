@@ -11,11 +11,11 @@ import numpy as np
 
 from streamvpr import __version__
 from streamvpr.channel import Channel
-from streamvpr.cluster.connection import connected
+from streamvpr.cluster.connection import ActorGone, connected
 from streamvpr.cluster.workplace import settle
 from streamvpr.config import Device
 from streamvpr.embedding import Embedder, open_embedder
-from streamvpr.errors import StreamVPRError
+from streamvpr.errors import ModelError, StreamVPRError
 from streamvpr.stage import Stage
 
 if TYPE_CHECKING:
@@ -118,7 +118,10 @@ class _RemoteRunner:
     def run(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """(N, D) of N pictures, which go into whichever batches are made there."""
         asked = [self._actor.embed.remote(image) for image in images]
-        return np.stack(self._connection.get(asked))
+        try:
+            return np.stack(self._connection.get(asked))
+        except ActorGone as error:
+            raise ModelError(f"the model's actor does not come back: {error}") from error
 
     def bare(self, images: Sequence[Image]) -> Callable[[], object]:
         """There is no floor to measure: the runtime is elsewhere."""

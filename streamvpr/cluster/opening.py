@@ -52,25 +52,11 @@ def open_cluster(sources: list[str], options: RunOptions, sinks: Iterable[Sink])
         models = _start_models(crew, options, workplace)
         kit = Kit(options, remote_embedder(crew.connection, *models[0]))
         atlas = open_atlas(options, kit)
-        writer = None if atlas is None else atlas.writer
-        task = partial(
-            Task,
-            options=options,
-            workplace=workplace,
-            knows_sessions=atlas is not None,
-            session=None if writer is None else writer.session,
-            log_level=logging.getLogger("streamvpr").getEffectiveLevel(),
-        )
-        found = _open_sources(crew, [task(*one) for one in named])
-        for source in found:
-            require_clock(options, source=source.facts.path, has_clock=source.facts.has_clock)
-        layout = None
-        if atlas is not None:
+        found = _open_sources(crew, _tasks(named, options, workplace, atlas))
+        layout = standing = None
+        if atlas is not None and len(atlas.index.numbers):
             layout = atlas.spread(crew, options.cluster_shards or _nodes(crew), workplace)
-        standing = None
-        if atlas is not None:
-            known = Standing(atlas.index.orders, atlas.index.positions)
-            standing = crew.connection.put(known)
+            standing = crew.connection.put(Standing.of(atlas.index))
         health_every = _health_every(options, [source.facts for source in found])
         streams = [
             RemoteStream(
@@ -82,6 +68,7 @@ def open_cluster(sources: list[str], options: RunOptions, sinks: Iterable[Sink])
             )
             for source, near in zip(found, _shared(models, len(found)), strict=True)
         ]
+        writer = None if atlas is None else atlas.writer
         places = [] if writer is None else [PlacesSink(writer)]
         output, counter = kit.output([*sinks, *places], [source.facts.path for source in found])
     except BaseException:
@@ -94,6 +81,24 @@ def open_cluster(sources: list[str], options: RunOptions, sinks: Iterable[Sink])
 
 def _begin(around: Around, standing: Any, actor: Any, reached: Reached) -> Any:
     return actor.begin.remote(around, reached, standing)
+
+
+def _tasks(
+    named: list[tuple[str, list[str]]],
+    options: RunOptions,
+    workplace: Workplace,
+    atlas: Atlas | None,
+) -> list[Task]:
+    """What each actor is to read."""
+    task = partial(
+        Task,
+        options=options,
+        workplace=workplace,
+        knows_sessions=atlas is not None,
+        session=None if atlas is None or atlas.writer is None else atlas.writer.session,
+        log_level=logging.getLogger("streamvpr").getEffectiveLevel(),
+    )
+    return [task(name, addresses) for name, addresses in named]
 
 
 def _named(sources: list[str], options: RunOptions) -> list[tuple[str, list[str]]]:
@@ -171,7 +176,7 @@ class _Opened(NamedTuple):
 
 
 def _open_sources(crew: Crew, tasks: list[Task]) -> list[_Opened]:
-    """Those that can be opened. Raises the first error where there are none."""
+    """Those that can be opened. Raises ConfigError, and the first error where there are none."""
     options = tasks[0].options
     actors = [
         crew.connection.actor(SourceActor, task, cpus=options.cluster_cpus, retry=False)
@@ -190,6 +195,8 @@ def _open_sources(crew: Crew, tasks: list[Task]) -> list[_Opened]:
         raise errors[0]
     for failure in errors:
         logger.error("%s", failure)
+    for source in found:
+        require_clock(options, source=source.facts.path, has_clock=source.facts.has_clock)
     return found
 
 

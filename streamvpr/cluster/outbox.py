@@ -63,7 +63,7 @@ class Outbox(logging.Handler):
     def write(self, decision: Decision) -> None:
         """Keep a decision, waiting for room. Raises OutputClosed."""
         if not self._is_told():
-            self._put(_lean(decision, remembered=self._remembered))
+            self._put(lean(decision, remembered=self._remembered))
 
     def write_closure(self, decision: Decision) -> None:
         """Which closures are reported is the driver's choice."""
@@ -101,7 +101,7 @@ class Outbox(logging.Handler):
             raise OutputClosed("the driver asks for nothing any more") from error
 
 
-def _lean(decision: Decision, *, remembered: bool) -> Decision:
+def lean(decision: Decision, *, remembered: bool) -> Decision:
     """A decision without what no sink looks at: most of its bytes."""
     match, query = decision.match, decision.query
     if match is not None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 TURNS = 32
 # Between two tries to reach an actor that is being started again.
 AGAIN_SECONDS = 0.5
+# An actor that died so many times without anything new in between is not waited for again.
+MOST_LOSSES = 3
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ class RemoteStream:
         self._reached = Reached()
         self._life, self._serial, self._node = "", 0, ""
         self._away = False
+        self._losses, self._told_at_loss = 0, -1
 
     @property
     def span(self) -> float | None:
@@ -108,11 +111,10 @@ class RemoteStream:
                 if not batch.begun:
                     await self._connection.answer(self._begin(self._actor, self._reached))
             except ActorGone as gone:
-                if gone.for_good:
-                    raise SourceLost(
-                        f"{self.name}: its actor is gone for good: {gone}", url=self.facts.path
-                    ) from gone
-                await self._say_lost()
+                if not self._away:
+                    self._away = True
+                    self._count_loss(gone)
+                    await self._say_lost()
                 await asyncio.sleep(AGAIN_SECONDS)
                 continue
             self._away = False
@@ -123,11 +125,20 @@ class RemoteStream:
             self._life, self._serial, self._node = batch.life, batch.serial, batch.node
             return batch
 
+    def _count_loss(self, gone: ActorGone) -> None:
+        """Raise SourceLost where whoever comes would die of the same again."""
+        told = self._reached.told
+        self._losses = self._losses + 1 if told == self._told_at_loss else 1
+        self._told_at_loss = told
+        if gone.for_good or self._losses > MOST_LOSSES:
+            raise SourceLost(
+                f"cannot read {self.facts.path} on: its actor died {self._losses} times after "
+                f"frame {self._reached.index}: {gone}",
+                url=self.facts.path,
+            ) from gone
+
     async def _say_lost(self) -> None:
-        """Once an outage: what is gone, and what becomes of the stream."""
-        if self._away:
-            return
-        self._away = True
+        """What is gone, and what becomes of the stream."""
         logger.warning(
             "stream %s: its actor on %s is lost; it is started again where there is room, %s",
             self.name,

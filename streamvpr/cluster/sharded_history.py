@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from streamvpr.cluster.sharded_ring import ShardedRing
 from streamvpr.database import PlaceDatabase
 from streamvpr.maps.history import order_in
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from streamvpr.cluster.sharded_ring import Shards
     from streamvpr.frames import Descriptor, Place
+    from streamvpr.maps.history import Index
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +30,34 @@ class Layout:
     """By session and stream, where its first place would stand."""
 
 
-class Standing(NamedTuple):
-    """What every process knows of all places of a map: many may share it."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where each of a map's places stands, by row: many processes of a node may share it."""
 
     orders: NDArray[np.int64]
-    """(N,) increasing: where they stand."""
-    positions: NDArray[np.float64]
-    """(N, 2) degrees of latitude and longitude, NaN where a place has none."""
+    """(N,) increasing."""
+    positions: NDArray[np.float64] | None
+    """(N, 2) degrees of latitude and longitude, NaN where a place has none; None where none has."""
+
+    @classmethod
+    def of(cls, index: Index) -> Standing:
+        """That of the places of a map."""
+        known = not np.isnan(index.positions).all()
+        return cls(index.orders, index.positions if known else None)
 
 
 class ShardedHistory(PlaceDatabase):
-    """What a History of the whole map would be, of which this process holds the least."""
+    """What a History of the whole map would be, of which this process holds alone where its places
+    stand."""
 
     def __init__(self, shards: Shards, layout: Layout, standing: Standing) -> None:
-        """Of the places that the layout counts."""
+        """`standing` is that of all places."""
         super().__init__(1, layout.dimension)
         self._sharded = ShardedRing(shards, layout.starts, layout.dimension)
         self._ring = self._sharded
         self.capacity = self._ring.capacity
-        self._orders, self._positions = standing
+        self._orders = standing.orders
+        self._positions = standing.positions
         self._shards = shards
         self._layout = layout
 

@@ -33,5 +33,5 @@ class RemoteShards:
         try:
             answers = dict(zip(asked, self._connection.get(list(asked.values())), strict=True))
         except ActorGone as error:
-            raise StoreError(f"a shard of the map is gone for good: {error}") from error
+            raise StoreError(f"a shard of the map does not come back: {error}") from error
         return [answers.get(number) for number in range(len(arguments))]

@@ -86,7 +86,7 @@ class SourceActor:
         return Facts(source.path, source.has_clock, source.live, source.on_disk, source.span)
 
     async def begin(self, around: Around, reached: Reached, standing: Standing | None) -> None:
-        """Read on from where the stream was. `standing` is of all places of the map.
+        """Read on from where the stream was. `standing` is that of all places of the map.
 
         Raises StreamVPRError. Again and again is the same as once.
         """

@@ -77,7 +77,7 @@ def test_a_map_is_searched_in_shards_and_added_to(
     alone = one_process(*sources, map=single, session="second", records=Records.ALL)
     assert b'"match_session":"first"' in alone
     what = ["--map", spread, "--session", "second", "--records", "all"]
-    done = streamvpr(*sources, *what, "--cluster", nodes.address, "--cluster-shards", 3)
+    done = streamvpr(*sources, *what, "--cluster", nodes.address, "--cluster-shards", 2)
     assert done.code == 0, done.err
     assert done.out == alone
     assert rows(spread) == rows(single)
@@ -142,7 +142,7 @@ def test_ctrl_c_finishes_what_was_read_and_leaves_no_process(
     mark = f"STREAMVPRS_TEST_RUN={os.getpid()}"
     name, _, value = mark.partition("=")
     environment = {**os.environ, name: value}
-    command = line(*flights, "--records", "queries", "--cluster", "local")
+    command = line(*flights[:2], "--records", "queries", "--cluster", "local")
     with started(command, start_new_session=True, env=environment) as running:
         first = [running.stdout.readline() for _ in range(5)]
         os.killpg(running.pid, signal.SIGINT)
@@ -152,7 +152,7 @@ def test_ctrl_c_finishes_what_was_read_and_leaves_no_process(
     assert b"Traceback" not in err
     printed = b"".join(first) + rest
     queries = [row for row in alone.splitlines() if row.startswith(b'{"type":"query"')]
-    for flight in flights:
+    for flight in flights[:2]:
         stream = f'"stream":"{Path(flight).stem}"'.encode()
         got = [row for row in printed.splitlines() if stream in row]
         assert 0 < len(got) < 118
@@ -167,7 +167,7 @@ def test_a_reader_that_goes_ends_the_run_quietly(
     nodes: Any, line: Callable[..., list[str]], flights: list[str]
 ) -> None:
     what = ["--records", "queries", "--quiet", "--cluster", nodes.address]
-    with started(line(*flights, *what)) as running:
+    with started(line(flights[0], *what)) as running:
         assert running.stdout.readline().startswith(b'{"type":"query"')
         running.stdout.close()
         assert running.stderr.read() == b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,10 +68,10 @@ def write(path: Path, sessions: list[list[int]], seed: int) -> np.ndarray:
             stream = int(rng.choice(list(left)))
             indices[stream] += int(rng.integers(1, 4))
             view = 0.8 * view + 0.6 * rng.normal(size=DIMENSION)
-            known = Position(47 + len(views) / 1e4, 8.5) if len(views) % 3 else None
-            place = Place(
-                f"s{stream}", indices[stream], None, "a.mp4", 64, None, b"jpeg", position=known
-            )
+            # Of the streams of a session the first one knows where it is.
+            position = None if stream else Position(50.0 + len(views) * 1e-4, 8.0)
+            place = Place(f"s{stream}", indices[stream], None, "a.mp4", 64, None, None)
+            place = replace(place, position=position)
             writer.add(Kept(place, unit(view), b"jpeg"))
             views.append(unit(view))
             left[stream] -= 1
@@ -90,8 +91,7 @@ def spread(path: Path, count: int) -> tuple[ShardedHistory, Here]:
     here = Here([Shard(part, centre) for part in parts])
     starts = np.array([part.start for part in parts] + [parts[-1].stop])
     layout = Layout(starts, DIMENSION, starts_of(atlas.index.lines))
-    standing = Standing(atlas.index.orders, atlas.index.positions)
-    return ShardedHistory(here, layout, standing), here
+    return ShardedHistory(here, layout, Standing.of(atlas.index)), here
 
 
 def whole(path: Path) -> History:
@@ -101,7 +101,7 @@ def whole(path: Path) -> History:
 
 
 def key(place: Place) -> tuple[object, ...]:
-    return (*place.key, place.time, place.path, place.width, place.thumbnail)
+    return (*place.key, place.time, place.path, place.width, place.position, place.thumbnail)
 
 
 def decisions(history: Any, queries: np.ndarray, *, centre: bool) -> list[tuple[Any, ...]]:
@@ -165,8 +165,8 @@ def test_shards_answer_as_one_history_does(
             assert not many or len(rows) < len(one) or len(one) < 60
             assert np.abs(parts.scores(query, rows) - one.scores(query, rows)).max() < 1e-6
             assert parts.orders(rows).tolist() == one.orders(rows).tolist()
-            far = one.beyond(100.0, Position(47.001, 8.5), rows)
-            assert parts.beyond(100.0, Position(47.001, 8.5), rows).tolist() == far.tolist()
+            far = parts.beyond(200.0, Position(50.0, 8.0), rows)
+            assert far.tolist() == one.beyond(200.0, Position(50.0, 8.0), rows).tolist()
         for row in range(len(one)):
             place = one.place(row)
             assert key(parts.pictured(parts.place(row))) == key(one.pictured(place))
