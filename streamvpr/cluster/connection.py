@@ -97,11 +97,9 @@ class Connection:
 
     def nodes(self) -> dict[str, str]:
         """The addresses of the nodes that are alive, by their names."""
-        return {
-            node["NodeID"]: node["NodeManagerAddress"]
-            for node in self._ray.nodes()
-            if node["Alive"]
-        }
+        # Asked when nobody is connected, Ray would start a cluster of its own.
+        known = self._ray.nodes() if self._ray.is_initialized() else []
+        return {node["NodeID"]: node["NodeManagerAddress"] for node in known if node["Alive"]}
 
     def nodes_with(self, resource: str) -> int:
         """How many nodes that are alive have any of a resource, such as CPU."""

@@ -46,10 +46,14 @@ class ClusterSession:
         self._counter = counter
         self._emitting = Stage("emit")
         self._failure: StreamVPRError | None = None
+        self._closed = False
         self._began = time.perf_counter()
 
     def stop(self) -> None:
         """Read no more; what was read is finished and emitted."""
+        if self._closed:
+            # There is nobody to tell, and Ray would start a cluster of its own to do so.
+            return
         for stream in self.streams:
             stream.stop()
 
@@ -129,6 +133,7 @@ class ClusterSession:
         self.stop()
 
     def _close(self) -> None:
+        self._closed = True
         self._emitting.shut_down()
         try:
             # Before the sinks: the one that writes the map is the last one at it, then.
