@@ -215,10 +215,10 @@ def measure_cluster(options: argparse.Namespace, path: Path) -> None:
     from streamvpr.embedding import open_embedder
 
     settings = chosen(options)
-    connection = connect(options.cluster, cpus=2)
+    connection = connect(options.cluster)
     try:
         workplace = Workplace.mine()
-        actor = connection.actor(EmbeddingActor, settings, workplace, cpus=1)
+        actor = connection.actor(EmbeddingActor, settings, workplace)
         there = remote_embedder(connection, actor, connection.get(actor.opened.remote()))
         here = open_embedder(settings.model, device="cpu", threads=1)
         size = here.card.input

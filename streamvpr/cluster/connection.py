@@ -120,9 +120,10 @@ class Connection:
             self._ray.kill(actor)
 
     def close(self) -> None:
-        """Let go of the cluster, and end it where it was made for this run."""
+        """Let go of the cluster; the last run that uses it ends what was started for it."""
         if self._ours:
-            self._ray.shutdown()
+            self._ours = False
+            _Shared.leave(self._ray)
 
     def _explained(self, error: Exception) -> Exception:
         """What an actor raised, where it is the project's own; ActorGone where it has gone."""
@@ -137,19 +138,42 @@ class Connection:
         return error
 
 
-def connect(address: str, *, cpus: float) -> Connection:
-    """Connect to the cluster at an address, or start one here with so many CPUs at least.
+def connect(address: str) -> Connection:
+    """Connect to the cluster at an address, or start one of this machine.
 
     A connection that this process has already is used, and left as it is. Raises ConfigError.
     """
     ray = _load_ray()
-    if ray.is_initialized():
-        return Connection(ray)
-    _require_reachable(address)
+    with _Shared.lock:
+        if ray.is_initialized():
+            _Shared.runs += bool(_Shared.runs)
+        else:
+            _require_reachable(address)
+            _start(ray, address)
+            _Shared.runs = 1
+        return Connection(ray, ours=bool(_Shared.runs))
+
+
+class _Shared:
+    """The one connection that a process can have, where it is for runs of ours."""
+
+    lock = threading.Lock()
+    runs = 0
+    """How many use it; 0 where there is none, or somebody else's."""
+
+    @classmethod
+    def leave(cls, ray: ModuleType) -> None:
+        """One run less; with the last one it ends."""
+        with cls.lock:
+            cls.runs -= 1
+            if not cls.runs:
+                ray.shutdown()
+
+
+def _start(ray: ModuleType, address: str) -> None:
     known: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address == LOCAL:
-        # On one machine everything comes to the same cores, however few they are.
-        known |= {"num_cpus": max(cpus, os.cpu_count() or 1), "include_dashboard": False}
+        known["include_dashboard"] = False
     try:
         # What it warns of before it fails, the error says.
         with _interrupted_later(), warnings.catch_warnings():
@@ -157,7 +181,6 @@ def connect(address: str, *, cpus: float) -> Connection:
             ray.init(address, **known)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise _no_cluster(address, _first_line(error)) from error
-    return Connection(ray, ours=True)
 
 
 @contextlib.contextmanager

@@ -67,6 +67,7 @@ class Crew:
     def end(self) -> None:
         """End all actors."""
         with contextlib.suppress(ActorGone, StreamVPRError, TimeoutError):
+            # Those that hold the map open.
             closing = [shard.close.remote() for shard in self.shards]
             self.connection.get(closing, within=CLOSING_SECONDS)
         self.connection.end([*self.actors, *(member.actor for member in self.members)])

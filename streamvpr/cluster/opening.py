@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from streamvpr import __version__
 from streamvpr.cluster.atlas import Atlas, open_atlas
-from streamvpr.cluster.connection import ActorGone, connect, shown_node
+from streamvpr.cluster.connection import LOCAL, ActorGone, connect, shown_node
 from streamvpr.cluster.crew import Crew, Member
 from streamvpr.cluster.embedding import EmbeddingActor, OpenedModel, remote_embedder
 from streamvpr.cluster.remote_stream import RemoteStream
@@ -45,7 +46,10 @@ def open_cluster(sources: list[str], options: RunOptions, sinks: Iterable[Sink])
     assert options.cluster is not None
     named = _named(sources, options)
     _refuse(options)
-    crew = Crew(connect(options.cluster, cpus=_cpus(len(named), options)))
+    crew = Crew(connect(options.cluster))
+    if options.cluster == LOCAL:
+        # On one machine all comes to the same cores, however few they are.
+        options = replace(options, cluster_cpus=0.0)
     atlas: Atlas | None = None
     try:
         workplace = Workplace.mine()
@@ -129,12 +133,6 @@ def _refuse(options: RunOptions) -> None:
             f"--device {options.device} --cluster: give --cluster-gpus, such as 0.25: the share of "
             "a GPU that each model asks for"
         )
-
-
-def _cpus(streams: int, options: RunOptions) -> float:
-    """What all actors ask for together, where there is one node."""
-    models = 0 if options.cluster_gpus else options.cluster_models or 1
-    return (streams + models) * options.cluster_cpus
 
 
 def _start_models(

@@ -70,7 +70,8 @@ class RunOptions(RecognitionOptions):
     cluster_cpus: Annotated[
         float,
         Parameter(
-            help="With --cluster: CPUs that each source, and each model on CPUs, asks for.",
+            help="With --cluster: CPUs that each source, and each model on CPUs, asks for; of "
+            "local none.",
             validator=within(0),
         ),
     ] = 1.0
