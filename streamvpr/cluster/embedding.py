@@ -124,8 +124,8 @@ class _RemoteRunner:
             raise ModelError(f"the model's actor does not come back: {error}") from error
 
     def bare(self, images: Sequence[Image]) -> Callable[[], object]:
-        """There is no floor to measure: the runtime is elsewhere."""
-        raise NotImplementedError
+        """There is no floor to measure: the runtime is elsewhere. Raises ModelError."""
+        raise ModelError("the model runs in another process; measure it in one of its own")
 
 
 def remote_embedder(
