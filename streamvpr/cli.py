@@ -91,7 +91,10 @@ def run(
 
 @app.command
 def match(
-    database: SourceArgument,
+    database: Annotated[
+        str,
+        Parameter(help="A video file or a folder of images, or a map that `run --map` made."),
+    ],
     query: SourceArgument,
     /,
     *,
