@@ -85,6 +85,26 @@ def gps9(
     )
 
 
+def gpri(places: Iterable[tuple[float, float, float, int]]) -> bytes:
+    """A payload of a Karma drone: latitude, longitude, altitude, fix."""
+    samples = b"".join(
+        struct.pack(
+            ">Q3i4H2B",
+            number * 250_000,
+            round(latitude * 1e7),
+            round(longitude * 1e7),
+            round(altitude * 1e3),
+            *(25, 42, 60, 33_435),
+            *(fix, 20),
+        )
+        for number, (latitude, longitude, altitude, fix) in enumerate(places)
+    )
+    scale = (1_000_000, 10_000_000, 10_000_000, 1000, 100, 100, 100, 100, 1, 1)
+    return payload(
+        item("TYPE", "c", 1, b"JlllSSSSBB"), longs("SCAL", scale), item("GPRI", "?", 30, samples)
+    )
+
+
 def payload(*stream: bytes) -> bytes:
     """What a camera measured in a second: how it was shaken, and a stream of something else."""
     shaken = nest("STRM", item("SCAL", "s", 2, b"\x01\xa2"), item("ACCL", "s", 6, bytes(6 * 200)))

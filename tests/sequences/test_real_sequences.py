@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,23 @@ def test_a_second_lap_knows_the_first_from_a_map(tmp_path: Path) -> None:
     assert scores.precision == 1
     assert scores.recall is not None
     assert scores.recall >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("video", "begin", "end"),
+    [
+        ("karma.mp4", (33.125368, -117.331064), (33.126, -117.332)),
+        ("walk_rot90_metadata.mp4", (33.126770, -117.327344), (33.1267, -117.3273)),
+    ],
+    ids=["a drone of GoPro's", "a camera that is carried"],
+)
+def test_gopro_files_say_where_they_were_taken(
+    video: str, begin: tuple[float, float], end: tuple[float, float]
+) -> None:
+    lines = streamvpr("run", str(DATA / "videos" / video), "--fps", "1", "--records", "queries")
+    records = [json.loads(line) for line in lines.splitlines()]
+    positions = [(record["query_lat"], record["query_lon"]) for record in records]
+    assert positions[0] == pytest.approx(begin, abs=1e-6)
+    assert positions[-1] == pytest.approx(end, abs=1e-3)
+    steps = [abs(a[0] - b[0]) + abs(a[1] - b[1]) for a, b in pairwise(positions)]
+    assert max(steps) < 2e-4, "some ten metres a second at most"

@@ -11,7 +11,7 @@ import pytest
 
 from streamvpr.sources.positions.gpmf import read_payload
 
-from ..gopro import SCALE5, gps5, gps9, item, longs, nest, payload
+from ..gopro import SCALE5, gpri, gps5, gps9, item, longs, nest, payload
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC).timestamp()
 DAYS = 9283  # from 2000-01-01 to 2025-06-01
@@ -154,3 +154,12 @@ class TestStructure:
     def test_a_length_beyond_the_end_says_nothing(self) -> None:
         huge = b"DEVC\0" + struct.pack(">BH", 255, 65_535)
         assert len(read(huge + gps5(PLACES)[8:])) == 0
+
+
+class TestGpri:
+    def test_a_drone_says_where_it_flies(self) -> None:
+        rows = [(*place, fix) for place, fix in zip(PLACES, (3, 3, 1, 2), strict=True)]
+        found = read(gpri(rows), begin=7.0, duration=2.0)
+        assert found[:, 0] == pytest.approx([7.0, 7.5, 8.5])
+        assert found[:, 1:4] == pytest.approx(np.array(PLACES)[[0, 1, 3]], abs=1e-7)
+        assert np.isnan(found[:, 4]).all(), "its clock tells how long it has been on"

@@ -45,6 +45,9 @@ DILUTION_UNITS = 100
 # and fix.
 GPS5_AXES, GPS9_AXES = 5, 9
 DAYS, SECONDS, DILUTION, FIX = 5, 6, 7, 8
+# Of GPRI, which the Karma drone writes: seconds since it was switched on, latitude, longitude,
+# altitude, how far off those may be, speed, course, fix, satellites.
+GPRI_AXES, GPRI_FIX = 10, 8
 EPOCH_2000 = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 SECONDS_A_DAY = 86400
 CLOCK = re.compile(rb"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\.\d{1,6})?")
@@ -66,13 +69,13 @@ def read_payload(data: bytes, *, begin: float, duration: float) -> Samples:
     """(N, 5) fixes of a payload that lasts from `begin` for `duration` seconds, evenly spread.
 
     Columns as in Track; those that the receiver says not to trust are left out, and damage ends
-    what is read. Of two ways in which a camera writes the same, the one with a time for each fix.
+    what is read. Of several ways in which a camera writes the same, the one that says most.
     """
     streams: dict[bytes, dict[bytes, Item]] = {}
     for device in _items(data[:MOST_BYTES], only=b"DEVC"):
         for stream in _items(device.value, only=b"STRM"):
             found = {item.key: item for item in _items(stream.value)}
-            for key in (b"GPS9", b"GPS5"):
+            for key in (b"GPS9", b"GPS5", b"GPRI"):
                 if key in found:
                     streams.setdefault(key, found)
     # Numbers of damaged payloads overflow, and are no positions then.
@@ -81,6 +84,8 @@ def read_payload(data: bytes, *, begin: float, duration: float) -> Samples:
             return _gps9(streams[b"GPS9"], begin, duration)
         if b"GPS5" in streams:
             return _gps5(streams[b"GPS5"], begin, duration)
+        if b"GPRI" in streams:
+            return _gpri(streams[b"GPRI"], begin, duration)
     return np.empty((0, 5))
 
 
@@ -118,6 +123,14 @@ def _gps5(stream: dict[bytes, Item], begin: float, duration: float) -> Samples:
     fixes[:, 1:4] = values[:, :3]
     fixes[:, 4] = _clock(stream) + passed
     return fixes
+
+
+def _gpri(stream: dict[bytes, Item], begin: float, duration: float) -> Samples:
+    values = _scaled(stream, b"GPRI", GPRI_AXES)
+    fixes = np.full((len(values), 5), np.nan)
+    fixes[:, 0] = begin + duration * _shares(values)
+    fixes[:, 1:4] = values[:, 1:4]
+    return fixes[values[:, GPRI_FIX] >= LEAST_FIX]
 
 
 def _shares(values: NDArray[np.float64]) -> NDArray[np.float64]:
