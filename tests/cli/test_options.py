@@ -221,7 +221,7 @@ class TestSourcesInTheFile:
             return 0
 
         monkeypatch.setattr(cli_module, "execute", execute)
-        monkeypatch.setattr(cli_module, "open_online", lambda names, *_: seen.append(names))
+        monkeypatch.setattr(cli_module, "open_run", lambda names, *_: seen.append(names))
 
         def parse(*arguments: object) -> list[str]:
             result = cli("run", *arguments)
