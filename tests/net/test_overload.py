@@ -114,7 +114,9 @@ class TestFairness:
             assert turns.count(name) > share / 2, name
             waits = [index for index, stream in enumerate(turns) if stream == name]
             longest = max(after - before for before, after in itertools.pairwise(waits))
-            assert longest <= 2 * 8, name
+            # A camera whose encoder gets no core for a while, beside four others, has nothing to
+            # be taken.
+            assert longest <= 3 * 8, name
 
     def test_a_camera_that_is_down_holds_nobody_up(
         self, live: Make, make_flight: Make, silent_peer: int
