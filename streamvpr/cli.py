@@ -7,11 +7,10 @@ import logging
 import os
 import shlex
 import sys
-import tomllib
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import cv2
 import cyclopts
@@ -24,20 +23,19 @@ from threadpoolctl import threadpool_limits
 from streamvpr import __version__
 from streamvpr.config import BenchOptions, CalibrateOptions, MatchOptions, ModelOptions, RunOptions
 from streamvpr.credentials import has_secret, redact
-from streamvpr.errors import ConfigError, StoreError, StreamVPRError
+from streamvpr.errors import ConfigError, StreamVPRError
+from streamvpr.eval_command import evaluate
 from streamvpr.execution import INTERRUPTED, execute, print_text, stopped_by_signals
 from streamvpr.export import ExportOptions, export_model
 from streamvpr.map_commands import maps
-from streamvpr.parsing import within
 from streamvpr.running import open_run
 from streamvpr.session import open_offline
-from streamvpr.sources.address import STANDARD_INPUT
+from streamvpr.settings_file import read_quiet, read_settings, read_sources
+from streamvpr.sources.address import READ_AS, STANDARD_INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What stands for - among options, which it would look like.
-_READ_AS = "/dev/stdin"
 OPENCV_THREADS = "OPENCV_FOR_THREADS_NUM"
 
 logger = logging.getLogger(__name__)
@@ -63,6 +61,7 @@ app = App(
 )
 
 app.command(maps)
+app.command(evaluate, name="eval")
 
 SourceArgument = Annotated[
     str,
@@ -108,70 +107,6 @@ def match(
         console,
         progress=logger.isEnabledFor(logging.INFO),
     )
-
-
-@app.command(name="eval")
-def evaluate(
-    *records: Annotated[
-        str,
-        Parameter(help="Output of --records queries, one or several runs; - is standard input."),
-    ],
-    ground_truth: Annotated[
-        list[Path] | None,
-        Parameter(
-            help="CSV with query_idx,match_idx: right pairs. One for all runs, or one each.",
-            consume_multiple=True,
-            negative=(),
-        ),
-    ] = None,
-    gps_radius: Annotated[
-        float | None,
-        Parameter(
-            help="Instead: right are frames of a run within METRES of each other by their own "
-            "positions; with --exclude as in the run.",
-            validator=within(above=0.0),
-        ),
-    ] = None,
-    exclude: Annotated[
-        list[int] | None,
-        Parameter(
-            help="Only pairs with query_idx - match_idx > N count; again and again, one for each "
-            "run, where they differ.",
-            negative=(),
-        ),
-    ] = None,
-    stream: Annotated[str | None, Parameter(help="Score this stream only.")] = None,
-    plot: Annotated[Path | None, Parameter(help="Draw the precision-recall curves there.")] = None,
-) -> int:
-    """Score records against ground truth: recall@1, average precision and more, as JSON."""
-    from streamvpr import runs
-
-    # The option takes all names that follow it: where it came first, only one of them is its own.
-    files = ground_truth or []
-    sources, files = (records, files) if records else (files[1:], files[:1])
-    if not sources:
-        raise ConfigError(
-            "eval needs the records of a run, and --ground-truth with the right pairs or "
-            "--gps-radius METRES"
-        )
-    if list(map(str, sources)).count(_READ_AS) > 1:
-        raise ConfigError("only one run can come through standard input; name files for the others")
-    truths = runs.truths(len(sources), files, gps_radius, exclude or [])
-    scored = [
-        runs.score_run(
-            STANDARD_INPUT if str(source) == _READ_AS else str(source),
-            _lines(str(source)),
-            truth,
-            stream=stream,
-        )
-        for source, truth in zip(sources, truths, strict=True)
-    ]
-    if plot is not None:
-        from streamvpr.sinks.plot import draw_precision_recall
-
-        draw_precision_recall(scored, plot)
-    print_text("\n".join(map(json.dumps, runs.as_json(scored))))
-    return 0
 
 
 @app.command
@@ -300,11 +235,11 @@ def launch(
     quiet: Annotated[bool | None, Parameter(help="Only errors go to stderr.", negative=())] = None,
 ) -> int:
     """Set up logging and settings, then run the command."""
-    settings = {} if config is None else _read_settings(config)
-    sources = _sources(settings.pop("sources", []), config)
+    settings = {} if config is None else read_settings(config)
+    sources = read_sources(settings.pop("sources", []), config)
     _set_up_logging(
         log_level or settings.pop("log-level", None) or LogLevel.INFO,
-        quiet=_quiet(settings.pop("quiet", False)) if quiet is None else quiet,
+        quiet=read_quiet(settings.pop("quiet", False)) if quiet is None else quiet,
     )
     # The first found wins: variables before the file; flags come before both.
     app.config = (
@@ -313,7 +248,7 @@ def launch(
     )
     # A lone - is no option: it is standard input, under a name that does not look like one.
     reads_input = bool(tokens) and tokens[0] in ("run", "match", "calibrate", "eval", "bench")
-    plain = [_READ_AS if reads_input and t == STANDARD_INPUT else t for t in tokens]
+    plain = [READ_AS if reads_input and t == STANDARD_INPUT else t for t in tokens]
     command, bound, _ = app.parse_args(plain, exit_on_error=False, print_error=False)
     if command in (run, calibrate, bench) and not bound.args:
         bound.arguments["sources"] = tuple(sources)
@@ -386,52 +321,9 @@ def _set_up_logging(level: str, *, quiet: bool) -> None:
     root.propagate = False
 
 
-def _quiet(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ConfigError(f"quiet = {value!r}: write true or false")
-    return value
-
-
 class _ConsoleHandler(logging.Handler):
     """Log lines on stderr, above the progress bar where there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
         console.print(f"streamvpr: {level}{_one_line(record.getMessage())}")
-
-
-def _read_settings(path: Path) -> dict[str, Any]:
-    """The keys of a TOML file as options write them. Raises ConfigError."""
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read --config {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--config {path} is no TOML: {error}") from error
-    return {key.replace("_", "-"): value for key, value in settings.items()}
-
-
-def _sources(value: object, config: Path | None) -> list[str]:
-    """What the file says is to be read, where the command line names nothing."""
-    if not isinstance(value, list) or not all(isinstance(source, str) for source in value):
-        raise ConfigError(f'sources in --config {config}: write ["door=rtsp://...", "a.mp4"]')
-    return value
-
-
-def _lines(source: str) -> list[str]:
-    """The lines of a text file, or of standard input. Raises StoreError."""
-    try:
-        # Only line feeds end a record: a name in it may hold others of Unicode's line ends.
-        return _bytes(source).decode().split("\n")
-    except OSError as error:
-        raise StoreError(f"cannot read {source}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise StoreError(f"{source} is no text: {error}") from error
-
-
-def _bytes(source: str) -> bytes:
-    if source != _READ_AS:
-        return Path(source).read_bytes()
-    if sys.stdin is None:
-        raise StoreError("standard input is closed; name a file with the records instead")
-    return sys.stdin.buffer.read()

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from streamvpr.credentials import encode_userinfo, redact
 
 STANDARD_INPUT = "-"
+# What stands for it among options, one of which it would look like.
+READ_AS = "/dev/stdin"
 DEVICE = re.compile(r"/dev/(video\d+|v4l/.+)")
 # An address with such an ending is a file that somebody serves: it has a stem to be named by.
 FILE_SUFFIXES = frozenset(
