@@ -21,7 +21,14 @@ from rich.console import Console
 from threadpoolctl import threadpool_limits
 
 from streamvpr import __version__
-from streamvpr.config import BenchOptions, CalibrateOptions, MatchOptions, ModelOptions, RunOptions
+from streamvpr.config import (
+    BenchOptions,
+    CalibrateOptions,
+    DestinationOptions,
+    MatchOptions,
+    ModelOptions,
+    RunOptions,
+)
 from streamvpr.credentials import has_secret, redact
 from streamvpr.errors import ConfigError, StreamVPRError
 from streamvpr.eval_command import evaluate
@@ -77,6 +84,7 @@ JsonFlag = Annotated[bool, Parameter(name="--json", help="JSON for machines.", n
 def run(
     *sources: SourceArgument,
     options: Annotated[RunOptions | None, Parameter(name="*")] = None,
+    destinations: Annotated[DestinationOptions | None, Parameter(name="*")] = None,
 ) -> int:
     """Online: each frame against the past only."""
     chosen = options or RunOptions()
@@ -85,6 +93,7 @@ def run(
         chosen,
         console,
         progress=logger.isEnabledFor(logging.INFO),
+        destinations=destinations,
     )
 
 
@@ -98,6 +107,7 @@ def match(
     /,
     *,
     options: Annotated[MatchOptions | None, Parameter(name="*")] = None,
+    destinations: Annotated[DestinationOptions | None, Parameter(name="*")] = None,
 ) -> int:
     """Offline: each frame of QUERY against all of DATABASE."""
     chosen = options or MatchOptions()
@@ -106,6 +116,7 @@ def match(
         chosen,
         console,
         progress=logger.isEnabledFor(logging.INFO),
+        destinations=destinations,
     )
 
 

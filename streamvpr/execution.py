@@ -11,8 +11,10 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from streamvpr.errors import OutputClosed, StoreError
-from streamvpr.sinks import JsonLinesSink, Sink
+from streamvpr.config import DestinationOptions
+from streamvpr.destinations import open_destinations
+from streamvpr.errors import OutputClosed, StoreError, StreamVPRError
+from streamvpr.sinks import Fanout, JsonLinesSink, Sink
 from streamvpr.sinks.progress import OutputBesideProgress, ProgressSink
 from streamvpr.systemd import Notifier
 
@@ -38,8 +40,11 @@ def execute(
     console: Console,
     *,
     progress: bool,
+    destinations: DestinationOptions | None = None,
 ) -> int:
     """Run a session with its records on standard output; the exit code.
+
+    `destinations` is where they go besides.
 
     The first SIGINT or SIGTERM drains and stops, the second SIGINT cancels. Raises StreamVPRError.
     """
@@ -52,9 +57,10 @@ def execute(
     sinks: list[Sink] = [JsonLinesSink(stream, options.records)]
     if bars is not None:
         sinks.append(bars)
-    session = open_session(sinks)
-    if bars is not None:
-        bars.follow(session.streams)
+    sinks += open_destinations(destinations or DestinationOptions(), options.records)
+    session = _opened(open_session, sinks)
+    for sink in sinks:
+        sink.follow(session)
     try:
         code = asyncio.run(_run(session))
     except OutputClosed:
@@ -63,6 +69,16 @@ def execute(
     finally:
         logger.info("%s", session.summary())
     return code
+
+
+def _opened(open_session: Callable[[list[Sink]], Running], sinks: list[Sink]) -> Running:
+    """The session; where it cannot be opened, the sinks are closed, which nobody else would do."""
+    try:
+        return open_session(sinks)
+    except BaseException:
+        with contextlib.suppress(StreamVPRError):
+            Fanout(sinks).close()
+        raise
 
 
 async def _run(session: Running) -> int:

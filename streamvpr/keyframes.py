@@ -30,7 +30,13 @@ class KeyframeForms:
     analysed_side: int | None
     """Longest side of the luma for local features; None where geometry is off."""
     thumbnail: bool
-    """JPEG for previews."""
+    """JPEG for previews, of what shows a new view."""
+    still_thumbnail: bool = False
+    """The same of a view that stands still."""
+
+    def shows(self, *, still: bool) -> bool:
+        """Whether a frame gets a JPEG."""
+        return self.still_thumbnail if still else self.thumbnail
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +125,7 @@ class KeyframeMaker:
             same_view_as=same_view_as,
             model_input=picture.rgb(forms.input_width, forms.input_height) if moved else None,
             gray=self._analysed(picture) if moved else None,
-            thumbnail=_thumbnail(picture) if moved and forms.thumbnail else None,
+            thumbnail=_thumbnail(picture) if forms.shows(still=not moved) else None,
             position=frame.position,
             taken=frame.taken,
         )

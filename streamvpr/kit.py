@@ -21,7 +21,7 @@ from streamvpr.maps import MapModel
 from streamvpr.pipeline import Pipeline
 from streamvpr.recognition import Recognizer, SearchOptions
 from streamvpr.sampler import StillnessGate
-from streamvpr.sinks import ClosureChooser, Fanout, FolderSink
+from streamvpr.sinks import ClosureChooser, Fanout, FolderSink, Shown
 from streamvpr.stream import Stream
 from streamvpr.summary import ClosureCounter
 
@@ -93,13 +93,14 @@ class Kit:
         exclusion: Exclusion | None,
         *,
         database: PlaceDatabase | None = None,
+        shown: Shown = Shown.NOTHING,
         knows_sessions: bool = False,
         first_loop: int = 0,
     ) -> Recognizer:
         """What decides on the frames of a new stream; `exclusion` None: of a fixed database.
 
-        `database` None is an empty one. `knows_sessions`: whether earlier ones are searched.
-        `first_loop` is the next loop_id.
+        `database` None is an empty one; `shown` is what its places keep. `knows_sessions`: whether
+        earlier ones are searched. `first_loop` is the next loop_id.
         """
         options = self._options
         verifier = Verifier(
@@ -120,7 +121,7 @@ class Kit:
             database or PlaceDatabase(options.capacity, self._embedder.card.dimension),
             judge,
             exclusion=exclusion,
-            thumbnails=options.output_dir is not None,
+            thumbnails=shown >= Shown.PLACES,
             knows_sessions=knows_sessions,
             first_loop=first_loop,
             search=SearchOptions(
@@ -143,20 +144,20 @@ class Kit:
         observe: Callable[[Described], Decision | None],
         exclusion: Exclusion | None,
         *,
-        thumbnails: bool,
+        shown: Shown,
         overflow: Overflow | None = None,
         first: int = 0,
     ) -> Stream:
         """A source on its way to what decides on its frames.
 
-        `thumbnails`: whether somebody wants to show them. `first` is the index of its first frame.
+        `shown`: which of its frames get thumbnails. `first` is the index of its first frame.
         """
         options = self._options
         gate = None if exclusion is None else StillnessGate(exclusion)
         database = recognizer.database
         return Stream(
             FrameReader(source, fps=options.fps),
-            KeyframeMaker(source.name, self._forms(thumbnails=thumbnails), gate, first=first),
+            KeyframeMaker(source.name, self._forms(shown), gate, first=first),
             of_camera(self._camera, observe),
             places=lambda: (len(database), database.nbytes),
             overflow=overflow,
@@ -164,13 +165,18 @@ class Kit:
 
     def describe(self, frames: Sequence[Frame]) -> list[Described]:
         """Descriptors and local features of frames outside of any stream. Raises ModelError."""
-        maker = KeyframeMaker("", self._forms(thumbnails=False), None)
+        maker = KeyframeMaker("", self._forms(Shown.NOTHING), None)
         keyframes = [maker.make(frame) for frame in frames]
         images = [k.model_input for k in keyframes if k.model_input is not None]
         return [
             Described(keyframe, descriptor, self._features(keyframe))
             for keyframe, descriptor in zip(keyframes, self._embedder.embed(images), strict=True)
         ]
+
+    def shown(self, sinks: Iterable[Sink]) -> Shown:
+        """What sinks, and the output folder, want to see."""
+        folder = Shown.NOTHING if self._options.output_dir is None else FolderSink.shows
+        return max([folder, *(sink.shows for sink in sinks)])
 
     def pipeline(
         self, streams: list[Stream], sink: ClosureChooser, *, health_every: float | None = None
@@ -203,10 +209,16 @@ class Kit:
             )
         return ClosureChooser(Fanout(served), self._options.emit), counter
 
-    def _forms(self, *, thumbnails: bool) -> KeyframeForms:
+    def _forms(self, shown: Shown) -> KeyframeForms:
         size, extractor = self._embedder.card.input, self._extractor
         side = None if extractor is None else extractor.largest_side
-        return KeyframeForms(size.width, size.height, analysed_side=side, thumbnail=thumbnails)
+        return KeyframeForms(
+            size.width,
+            size.height,
+            analysed_side=side,
+            thumbnail=shown >= Shown.PLACES,
+            still_thumbnail=shown >= Shown.FRAMES,
+        )
 
     def _features(self, keyframe: Keyframe) -> Features | None:
         if self._extractor is None or keyframe.gray is None:

@@ -12,6 +12,7 @@ from streamvpr.config import MatchOptions, RunOptions
 from streamvpr.errors import OutputClosed
 from streamvpr.running import open_run
 from streamvpr.session import open_offline
+from streamvpr.sinks import Sink
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from streamvpr.frames import Decision
     from streamvpr.records import LoopClosure
     from streamvpr.running import Running
-    from streamvpr.sinks import Sink
 
 
 async def run(*sources: str, **options: Any) -> AsyncGenerator[LoopClosure]:
@@ -55,7 +55,7 @@ async def match(database: str, query: str, **options: Any) -> AsyncGenerator[Dec
             yield decision
 
 
-class _ChannelSink:
+class _ChannelSink(Sink):
     """Hands decisions from the pipeline's thread to the event loop, waiting for room."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, closures: bool) -> None:
@@ -77,12 +77,6 @@ class _ChannelSink:
             asyncio.run_coroutine_threadsafe(self.channel.put(decision), self._loop).result()
         except ChannelClosed as error:
             raise OutputClosed("the iteration was left") from error
-
-    def write_event(self, event: records.Stream | records.Health) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
 
 
 async def _decisions(

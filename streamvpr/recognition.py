@@ -151,7 +151,9 @@ class Recognizer:
         decision = self._decide(item, comparisons)
         self._last_match = _match_of(decision, comparisons)
         remembered = None if self._window is None else self.remember(item)
-        return self._told(self._with_loop(replace(decision, remembered=remembered)))
+        return self._told(
+            self._with_loop(replace(decision, remembered=remembered, descriptor=item.descriptor))
+        )
 
     def _past(self, database: PlaceDatabase) -> Past:
         length, both_ways = self._search.sequence_length, self._search.bidirectional

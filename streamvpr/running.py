@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from streamvpr.session import open_online
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from streamvpr.config import RunOptions
+    from streamvpr.records import Health
     from streamvpr.sinks import Sink
     from streamvpr.summary import Summary
 
@@ -25,6 +26,13 @@ class Followed(Protocol):
     def span(self) -> float | None:
         """Seconds (or images, where there is no clock) to be read; None where unknown."""
 
+    @property
+    def live(self) -> bool:
+        """Whether it goes on without us."""
+
+    def peek(self) -> Health:
+        """How it does now. From any thread."""
+
 
 class Running(Protocol):
     """What whoever runs a session needs of it."""
@@ -32,6 +40,10 @@ class Running(Protocol):
     @property
     def streams(self) -> Sequence[Followed]:
         """All streams, in the order in which they were named."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that hold, as TOML takes them."""
 
     @property
     def stuck_for(self) -> float:

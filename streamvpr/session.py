@@ -6,13 +6,13 @@ import asyncio
 import logging
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streamvpr.config import HEALTH_SECONDS, MatchOptions, RunOptions, require_clock
 from streamvpr.errors import ConfigError, SourceError, StoreError, StreamVPRError
 from streamvpr.kit import Kit
 from streamvpr.maps import NewSession, is_map, open_prior
-from streamvpr.sinks import PlacesSink
+from streamvpr.sinks import PlacesSink, Shown
 from streamvpr.sources import name_sources, open_concat, open_source
 from streamvpr.sources.address import Kind, parse_address
 from streamvpr.summary import Summary
@@ -43,9 +43,12 @@ class Session:
         databases: list[PlaceDatabase],
         sink: ClosureChooser,
         counter: ClosureCounter,
+        settings: dict[str, Any],
         prior: Prior | None = None,
     ) -> None:
-        """`prior` is the map that is searched, which is let go of at the end."""
+        """`settings` are those that hold. `prior` is the map that is searched, which is let go of
+        at the end."""
+        self.settings = settings
         self._pipelines = pipelines
         self._databases = databases
         self._sink = sink
@@ -89,7 +92,10 @@ class Session:
         # First, so that the writer is the last one at the map, and can leave one file behind.
         if self._prior is not None:
             self._prior.close()
-        self._sink.close()
+        try:
+            self._sink.write_summary(self.summary())
+        finally:
+            self._sink.close()
 
     def summary(self) -> Summary:
         """What was done so far."""
@@ -124,7 +130,11 @@ def open_online(
         kit = kit or Kit(options)
         exclusion = options.exclusion()
         prior = _open_prior(options, kit)
-        recognizers = [kit.recognizer(exclusion, knows_sessions=prior is not None) for _ in opened]
+        sinks = list(sinks)
+        shown = kit.shown(sinks)
+        recognizers = [
+            kit.recognizer(exclusion, shown=shown, knows_sessions=prior is not None) for _ in opened
+        ]
         _share(recognizers, prior, across=options.shared_places)
         streams = [
             kit.stream(
@@ -132,7 +142,7 @@ def open_online(
                 recognizer,
                 recognizer.observe,
                 exclusion,
-                thumbnails=options.output_dir is not None or _writes(prior),
+                shown=max(shown, Shown.PLACES) if _writes(prior) else shown,
                 overflow=options.on_overload,
             )
             for source, recognizer in zip(opened, recognizers, strict=True)
@@ -144,7 +154,8 @@ def open_online(
         _discard(prior)
         raise
     pipeline = kit.pipeline(streams, output, health_every=_health_every(options, streams))
-    return Session([pipeline], [r.database for r in recognizers], output, counter, prior)
+    databases = [r.database for r in recognizers]
+    return Session([pipeline], databases, output, counter, kit.effective(), prior)
 
 
 def open_offline(
@@ -164,17 +175,18 @@ def open_offline(
             opened.append(open_source(source, name=name, options=options.source_options()))
             _refuse_live(opened[-1])
         kit = Kit(options)
-        recognizer = kit.recognizer(None)
-        shown = options.output_dir is not None
+        sinks = list(sinks)
+        shown = kit.shown(sinks)
+        recognizer = kit.recognizer(None, shown=shown)
         remember = _remember(recognizer, options)
-        past = kit.stream(opened[0], recognizer, remember, None, thumbnails=shown)
-        present = kit.stream(opened[1], recognizer, recognizer.observe, None, thumbnails=shown)
+        past = kit.stream(opened[0], recognizer, remember, None, shown=shown)
+        present = kit.stream(opened[1], recognizer, recognizer.observe, None, shown=shown)
         output, counter = kit.output(sinks, [source.path for source in opened])
     except BaseException:
         _close(opened)
         raise
     pipelines = [kit.pipeline([past], output), kit.pipeline([present], output)]
-    return Session(pipelines, [recognizer.database], output, counter)
+    return Session(pipelines, [recognizer.database], output, counter, kit.effective())
 
 
 def _open_against_map(
@@ -190,15 +202,17 @@ def _open_against_map(
         prior = open_prior(path, kit.map_model(), NewSession({}), read_only=True)
         if prior.history is None:
             raise StoreError(f"the map {path} has no places; add some with `run --map`")
+        sinks = list(sinks)
+        shown = kit.shown(sinks)
         recognizer = kit.recognizer(None, database=prior.history, knows_sessions=True)
-        shown = options.output_dir is not None
-        stream = kit.stream(source, recognizer, recognizer.observe, None, thumbnails=shown)
+        stream = kit.stream(source, recognizer, recognizer.observe, None, shown=shown)
         output, counter = kit.output(sinks, [str(path), source.path])
     except BaseException:
         source.close()
         _discard(prior)
         raise
-    return Session([kit.pipeline([stream], output)], [recognizer.database], output, counter, prior)
+    pipelines, databases = [kit.pipeline([stream], output)], [recognizer.database]
+    return Session(pipelines, databases, output, counter, kit.effective(), prior)
 
 
 def open_sources(sources: list[str], options: RunOptions) -> list[Source]:

@@ -77,6 +77,11 @@ class Stream:
         """Seconds (or images, where there is no clock) to be read; None where unknown."""
         return self.reader.source.span
 
+    @property
+    def dropped(self) -> int:
+        """Frames that were dropped by overload."""
+        return self.buffer.dropped if hasattr(self, "buffer") else 0
+
     def open_buffer(self, on_change: Callable[[], None]) -> None:
         """Make the buffer between decoder and model; in the event loop that uses it."""
         overflow = self.overflow or (Overflow.DROP_OLDEST if self.live else Overflow.BLOCK)
@@ -123,9 +128,18 @@ class Stream:
         with self._lock:
             latencies = sorted(self._latencies)
             self._latencies.clear()
+        return self._health(latencies)
+
+    def peek(self) -> records.Health:
+        """How it does, and the latencies are counted on. From any thread."""
+        with self._lock:
+            latencies = sorted(self._latencies)
+        return self._health(latencies)
+
+    def _health(self, latencies: list[float]) -> records.Health:
         places, size = self.places()
         # In this order: what is processed meanwhile is not counted twice.
-        processed, overload = self.processed, self.buffer.dropped
+        processed, overload = self.processed, self.dropped
         tally = self.reader.tally()
         return records.Health(
             stream=self.name,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from streamvpr.sinks.base import Sink
+
 if TYPE_CHECKING:
     from streamvpr.frames import Decision
-    from streamvpr.records import Health, Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +40,12 @@ class Summary:
         )
 
 
-class ClosureCounter:
+class ClosureCounter(Sink):
     """A sink that counts."""
 
     def __init__(self) -> None:
         self.closures = 0
 
-    def write(self, decision: Decision) -> None:
-        """Decisions are not counted."""
-
     def write_closure(self, decision: Decision) -> None:
         """Count a closure that is reported."""
         self.closures += 1
-
-    def write_event(self, event: Stream | Health) -> None:
-        """Beginnings and ends are not counted."""
-
-    def close(self) -> None:
-        """Nothing is open."""

@@ -39,6 +39,7 @@ from streamvpr.errors import StreamVPRError
 from streamvpr.machine import this_machine
 from streamvpr.session import open_online
 from streamvpr.shortlist import how_many, shortlist
+from streamvpr.sinks import Shown, Sink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from streamvpr.frames import Decision
-    from streamvpr.records import Health, Stream
 
 T = TypeVar("T")
 QUERIES, TOGETHER, TRIPS = 32, 16, 50
@@ -55,7 +55,7 @@ FLOAT, ROW, BITS, KILO = 4, 8, 4, 1e3
 
 
 @dataclass
-class Watched:
+class Watched(Sink):
     """A sink and a watch: what a run of one stream took and gave."""
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -76,16 +76,7 @@ class Watched:
         from streamvpr.cluster.outbox import lean
 
         self.frames += 1
-        self.bytes_told += len(pickle.dumps(lean(decision, remembered=False)))
-
-    def write_closure(self, decision: Decision) -> None:
-        """Counted before."""
-
-    def write_event(self, event: Stream | Health) -> None:
-        """Not counted."""
-
-    def close(self) -> None:
-        """Nothing is open."""
+        self.bytes_told += len(pickle.dumps(lean(decision, remembered=False, shown=Shown.NOTHING)))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -23,7 +23,7 @@ from streamvpr.frames import Verdict
 from streamvpr.kit import Kit
 from streamvpr.media import encode_video
 from streamvpr.session import open_online, open_sources
-from streamvpr.sinks import JsonLinesSink
+from streamvpr.sinks import JsonLinesSink, Sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from streamvpr.embedding import Embedder
     from streamvpr.frames import Decision
     from streamvpr.session import Session
-    from streamvpr.sinks import Sink
     from streamvpr.sources import Source
 
 logger = logging.getLogger(__name__)
@@ -48,7 +47,7 @@ class _Interrupted(Exception):
 
 
 @dataclass(slots=True)
-class Emitted:
+class Emitted(Sink):
     """A sink that counts what a run emits, and keeps what its streams are."""
 
     frames: int = 0
@@ -61,16 +60,10 @@ class Emitted:
         self.frames += 1
         self.still += decision.verdict is Verdict.STATIONARY
 
-    def write_closure(self, decision: Decision) -> None:
-        """Closures are counted by the session."""
-
     def write_event(self, event: records.Stream | records.Health) -> None:
         """Keep the beginning of a stream."""
         if isinstance(event, records.Stream) and event.state == "connected":
             self.streams.append(event)
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 class Bench:

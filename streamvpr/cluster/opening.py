@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from streamvpr.cluster.connection import Connection
     from streamvpr.cluster.exchange import Facts, Reached
     from streamvpr.config import RunOptions
-    from streamvpr.sinks import Sink
+    from streamvpr.sinks import Shown, Sink
 
 # After so long it is said what the run waits for.
 PATIENCE_SECONDS = 15.0
@@ -44,7 +44,7 @@ def open_cluster(sources: list[str], options: RunOptions, sinks: Iterable[Sink])
     Raises ConfigError also for what a cluster cannot do as a single process does.
     """
     assert options.cluster is not None
-    named = _named(sources, options)
+    named, sinks = _named(sources, options), list(sinks)
     _refuse(options)
     crew = Crew(connect(options.cluster))
     if options.cluster == LOCAL:
@@ -56,7 +56,7 @@ def open_cluster(sources: list[str], options: RunOptions, sinks: Iterable[Sink])
         models = _start_models(crew, options, workplace)
         kit = Kit(options, remote_embedder(crew.connection, *models[0]))
         atlas = open_atlas(options, kit)
-        found = _open_sources(crew, _tasks(named, options, workplace, atlas))
+        found = _open_sources(crew, _tasks(named, options, workplace, atlas, kit.shown(sinks)))
         layout = standing = None
         if atlas is not None and len(atlas.index.numbers):
             layout = atlas.spread(crew, options.cluster_shards or _nodes(crew), workplace)
@@ -80,7 +80,7 @@ def open_cluster(sources: list[str], options: RunOptions, sinks: Iterable[Sink])
         if atlas is not None and atlas.writer is not None:
             atlas.writer.close()
         raise
-    return ClusterSession(streams, crew, output, counter)
+    return ClusterSession(streams, crew, output, counter, kit.effective())
 
 
 def _begin(around: Around, standing: Any, actor: Any, reached: Reached) -> Any:
@@ -92,6 +92,7 @@ def _tasks(
     options: RunOptions,
     workplace: Workplace,
     atlas: Atlas | None,
+    shown: Shown,
 ) -> list[Task]:
     """What each actor is to read."""
     task = partial(
@@ -100,6 +101,7 @@ def _tasks(
         workplace=workplace,
         knows_sessions=atlas is not None,
         session=None if atlas is None or atlas.writer is None else atlas.writer.session,
+        shown=shown,
         log_level=logging.getLogger("streamvpr").getEffectiveLevel(),
     )
     return [task(name, addresses) for name, addresses in named]

@@ -11,6 +11,7 @@ from streamvpr import records
 from streamvpr.channel import Channel, ChannelClosed
 from streamvpr.cluster.exchange import Said
 from streamvpr.errors import OutputClosed
+from streamvpr.sinks.base import Shown, Sink
 
 if TYPE_CHECKING:
     from streamvpr.cluster.exchange import Emitted
@@ -23,20 +24,23 @@ MOST_AT_ONCE = 16
 LONGEST_SECONDS = 1.0
 
 
-class Outbox(logging.Handler):
+class Outbox(logging.Handler, Sink):
     """A sink that keeps what the driver has not taken yet; and takes down what is logged.
 
     A batch is kept until the next one is asked for: an answer that was lost is given again. What a
     stream that is read again has told before, is not told twice.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, told: int, *, remembered: bool) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, told: int, *, remembered: bool, shown: Shown
+    ) -> None:
         """`told`: decisions and events that are passed over. `remembered`: whether somebody writes
-        down what is remembered of them."""
+        down what is remembered of them; `shown` what somebody wants to see of them."""
         super().__init__()
         self._loop = loop
         self._passed_over = told
         self._remembered = remembered
+        self._shown = shown
         self._channel: Channel[Emitted | Said] = Channel(AHEAD)
         self._serial = 0
         self._last: list[Emitted | Said] = []
@@ -63,10 +67,7 @@ class Outbox(logging.Handler):
     def write(self, decision: Decision) -> None:
         """Keep a decision, waiting for room. Raises OutputClosed."""
         if not self._is_told():
-            self._put(lean(decision, remembered=self._remembered))
-
-    def write_closure(self, decision: Decision) -> None:
-        """Which closures are reported is the driver's choice."""
+            self._put(lean(decision, remembered=self._remembered, shown=self._shown))
 
     def write_event(self, event: records.Stream | records.Health) -> None:
         """Keep what happened, or how the stream does. Raises OutputClosed."""
@@ -101,14 +102,19 @@ class Outbox(logging.Handler):
             raise OutputClosed("the driver asks for nothing any more") from error
 
 
-def lean(decision: Decision, *, remembered: bool) -> Decision:
-    """A decision without what no sink looks at: most of its bytes."""
+def lean(decision: Decision, *, remembered: bool, shown: Shown) -> Decision:
+    """A decision without what no sink looks at: most of its bytes.
+
+    `remembered`: whether places are written down. `shown`: what somebody wants to see.
+    """
     match, query = decision.match, decision.query
     if match is not None:
         thumbnail = match.place.thumbnail if decision.accepted else None
         place = replace(match.place, features=None, thumbnail=thumbnail)
         match = replace(match, place=place)
-    if not decision.accepted and not (remembered and decision.remembered):
+    pictured = decision.accepted or (remembered and decision.remembered is not None)
+    if shown is not Shown.FRAMES and not pictured:
         query = replace(query, thumbnail=None)
     kept = decision.remembered if remembered else None
-    return replace(decision, query=query, match=match, remembered=kept)
+    descriptor = None if shown is Shown.NOTHING else decision.descriptor
+    return replace(decision, query=query, match=match, remembered=kept, descriptor=descriptor)

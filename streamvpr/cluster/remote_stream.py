@@ -59,6 +59,8 @@ class RemoteStream:
         self._life, self._serial, self._node = "", 0, ""
         self._away = False
         self._losses, self._told_at_loss = 0, -1
+        self._state: str | None = None
+        self._reconnects = 0
 
     @property
     def span(self) -> float | None:
@@ -69,6 +71,32 @@ class RemoteStream:
     def on_disk(self) -> bool:
         """Whether its frames are there as soon as they are asked for."""
         return self.facts.on_disk
+
+    @property
+    def live(self) -> bool:
+        """Whether it goes on without us."""
+        return self.facts.live
+
+    def peek(self) -> records.Health:
+        """How it does, as far as its actor's last batch tells: no latencies, and nothing of what
+        is on its way."""
+        tally = self.tally
+        return records.Health(
+            stream=self.name,
+            wall_time=records.rfc3339(time.time()),
+            state=self._state,
+            frames_in=tally.processed + tally.dropped + tally.skipped,
+            processed=tally.processed,
+            left_out=0,
+            dropped=records.Dropped(overload=tally.dropped, damaged=tally.skipped),
+            queued=0,
+            latency_p50_ms=None,
+            latency_p95_ms=None,
+            reconnects=self._reconnects,
+            places=tally.places,
+            places_bytes=0,
+            resident_bytes=None,
+        )
 
     def open_buffer(self, on_change: Callable[[], None], /) -> None:
         """Make the buffer of turns; in the event loop that uses it."""
@@ -159,6 +187,7 @@ class RemoteStream:
                 frames=self._reached.index + 1,
                 skipped=self.tally.skipped,
             )
+            self._note_state(record)
             await self.buffer.put([record])
 
     def _plan(self) -> str:
@@ -180,9 +209,15 @@ class RemoteStream:
                 items.append(self._note(item))
             else:
                 told = self._reached.told + isinstance(item, records.Stream)
+                self._note_state(item)
                 self._reached = replace(self._reached, told=told)
                 items.append(item)
         return items
+
+    def _note_state(self, record: records.Stream | records.Health) -> None:
+        if isinstance(record, records.Stream):
+            self._state = record.state
+            self._reconnects += record.state == "reconnected"
 
     def _note(self, decision: Decision) -> Decision:
         """A decision that is here now: on this machine's clock."""

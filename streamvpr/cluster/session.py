@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streamvpr.errors import StreamVPRError
 from streamvpr.frames import Decision
@@ -38,8 +38,10 @@ class ClusterSession:
         crew: Crew,
         sink: ClosureChooser,
         counter: ClosureCounter,
+        settings: dict[str, Any],
     ) -> None:
-        """Takes over all of them."""
+        """Takes over all of them. `settings` are those that hold."""
+        self.settings = settings
         self.streams = streams
         self._crew = crew
         self._sink = sink
@@ -138,6 +140,9 @@ class ClusterSession:
         try:
             # Before the sinks: the one that writes the map is the last one at it, then.
             self._crew.end()
-            self._sink.close()
+            try:
+                self._sink.write_summary(self.summary())
+            finally:
+                self._sink.close()
         finally:
             self._crew.connection.close()

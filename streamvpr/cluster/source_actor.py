@@ -20,7 +20,7 @@ from streamvpr.cluster.workplace import settle
 from streamvpr.config import Emit
 from streamvpr.errors import StreamVPRError
 from streamvpr.kit import Kit
-from streamvpr.sinks import ClosureChooser, Fanout
+from streamvpr.sinks import ClosureChooser, Fanout, Shown
 from streamvpr.sources import open_concat, open_source
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Task:
     """Whether there is a map."""
     session: str | None
     """Under which name the driver writes down what is remembered; None: it does not."""
+    shown: Shown
+    """What the driver's sinks want to see."""
     log_level: int
 
 
@@ -129,7 +131,9 @@ class SourceActor:
         source = await asyncio.to_thread(self._open)
         told = 0 if source.live else reached.told
         loop = asyncio.get_running_loop()
-        self._outbox = Outbox(loop, told, remembered=self._task.session is not None)
+        self._outbox = Outbox(
+            loop, told, remembered=self._task.session is not None, shown=self._task.shown
+        )
         await asyncio.to_thread(self._assemble, source, around, reached, standing)
         log = logging.getLogger("streamvpr")
         log.setLevel(self._task.log_level)
@@ -154,6 +158,7 @@ class SourceActor:
         resumes = source.live and reached.index >= 0
         recognizer = kit.recognizer(
             exclusion,
+            shown=task.shown,
             knows_sessions=task.knows_sessions,
             first_loop=reached.loop_id + 1 if resumes else 0,
         )
@@ -166,7 +171,7 @@ class SourceActor:
             recognizer,
             recognizer.observe,
             exclusion,
-            thumbnails=options.output_dir is not None or task.session is not None,
+            shown=task.shown if task.session is None else max(task.shown, Shown.PLACES),
             overflow=options.on_overload,
             first=reached.index + 1 if resumes else 0,
         )
@@ -210,7 +215,7 @@ class SourceActor:
             stream.processed,
             len(self._database),
             stream.reader.source.skipped,
-            stream.buffer.dropped if hasattr(stream, "buffer") else 0,
+            stream.dropped,
             pipeline.busy,
             pipeline.stuck_for,
         )

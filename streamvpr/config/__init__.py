@@ -10,6 +10,7 @@ cyclopts reads those that a class inherits in the module of that class.
 from streamvpr.config.benching import BenchOptions
 from streamvpr.config.calibrating import CalibrateOptions
 from streamvpr.config.describing import DescribingOptions, Device, ModelOptions
+from streamvpr.config.destinations import DestinationOptions
 from streamvpr.config.rebuilding import RebuildOptions
 from streamvpr.config.recognising import Emit, RecognitionOptions, Records, require_sequence
 from streamvpr.config.running import (
@@ -26,6 +27,7 @@ __all__ = [
     "BenchOptions",
     "CalibrateOptions",
     "DescribingOptions",
+    "DestinationOptions",
     "Device",
     "Emit",
     "MatchOptions",

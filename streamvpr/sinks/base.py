@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from streamvpr.errors import StreamVPRError
 
@@ -11,10 +12,28 @@ if TYPE_CHECKING:
 
     from streamvpr.frames import Decision
     from streamvpr.records import Health, Stream
+    from streamvpr.running import Running
+    from streamvpr.summary import Summary
 
 
-class Sink(Protocol):
-    """Takes decisions in order, on one thread."""
+class Shown(IntEnum):
+    """Of which frames somebody wants to see pictures, and how alike they are."""
+
+    NOTHING = 0
+    PLACES = 1
+    """Of those that are remembered, and of what they match."""
+    FRAMES = 2
+    """Of all, also of those in which the view stands still."""
+
+
+class Sink:
+    """Takes decisions in order, on one thread; what a sink does not override, it has no use for."""
+
+    shows = Shown.NOTHING
+    """What decisions are to have for it: without it, no thumbnails and no descriptors."""
+
+    def follow(self, run: Running) -> None:
+        """Look at a run that is about to begin. Called once, before all others, if at all."""
 
     def write(self, decision: Decision) -> None:
         """Take one decision. Raises StoreError, or OutputClosed where nobody reads."""
@@ -26,11 +45,14 @@ class Sink(Protocol):
     def write_event(self, event: Stream | Health) -> None:
         """Take what happened to a stream, or how it does. Raises as `write`."""
 
+    def write_summary(self, summary: Summary) -> None:
+        """Take what the run did, after all else. Raises as `write`."""
+
     def close(self) -> None:
         """Finish what was begun. Called once, also after an error. Raises StoreError."""
 
 
-class Fanout:
+class Fanout(Sink):
     """Several sinks as one: one that fails is dropped, and the others go on."""
 
     def __init__(self, sinks: Iterable[Sink]) -> None:
@@ -53,6 +75,10 @@ class Fanout:
     def write_event(self, event: Stream | Health) -> None:
         """As `write`, for what happens beside the decisions."""
         self._serve(lambda sink: sink.write_event(event))
+
+    def write_summary(self, summary: Summary) -> None:
+        """As `write`, for what the run did."""
+        self._serve(lambda sink: sink.write_summary(summary))
 
     def close(self) -> None:
         """Close all, also those that failed. Raises the first error of one that still worked."""

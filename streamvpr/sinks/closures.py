@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from streamvpr.config import Emit
 from streamvpr.frames import StreamState
 from streamvpr.loops import REACH
+from streamvpr.sinks.base import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from streamvpr.frames import Decision
     from streamvpr.records import Health, Stream
     from streamvpr.sinks.base import Fanout
+    from streamvpr.summary import Summary
 
 # The best of a revisit that goes on is reported after so many processed frames: a parked robot's
 # never ends.
@@ -32,7 +34,7 @@ class _Revisit:
     reported: bool = False
 
 
-class ClosureChooser:
+class ClosureChooser(Sink):
     """Stands before the sinks: hands every decision on, and of the closures those to report."""
 
     def __init__(self, sink: Fanout, emit: Emit) -> None:
@@ -64,11 +66,17 @@ class ClosureChooser:
             self._report_rest(event.stream)
         self._sink.write_event(event)
 
+    def write_summary(self, summary: Summary) -> None:
+        """Report what has waited, and hand the summary on."""
+        try:
+            self._report_all()
+        finally:
+            self._sink.write_summary(summary)
+
     def close(self) -> None:
         """Report what has waited, and close the sink behind."""
         try:
-            for stream in list(self._revisits):
-                self._report_rest(stream)
+            self._report_all()
         finally:
             self._sink.close()
 
@@ -105,6 +113,10 @@ class ClosureChooser:
                 yield _waited(revisit.best, index)
             if over:
                 del revisits[loop_id]
+
+    def _report_all(self) -> None:
+        for stream in list(self._revisits):
+            self._report_rest(stream)
 
     def _report_rest(self, stream: str) -> None:
         for revisit in self._revisits.pop(stream, {}).values():

@@ -13,6 +13,7 @@ import tomli_w
 
 from streamvpr import __version__, records
 from streamvpr.errors import StoreError
+from streamvpr.sinks.base import Shown, Sink
 from streamvpr.sinks.plot import SimilaritySeries, draw_similarity
 from streamvpr.sinks.preview import draw_preview
 
@@ -26,12 +27,14 @@ CLOSING = b"\n]\n"
 PREVIEW_NAME = re.compile(r"\d{6,}_.*_q\d+_m\d+\.jpg")
 
 
-class FolderSink:
+class FolderSink(Sink):
     """Writes the results of a run into a folder as they come.
 
     `loop_closures.json` is a whole JSON array after every closure: a run that is killed leaves
     one that can be read.
     """
+
+    shows = Shown.PLACES
 
     def __init__(
         self, folder: Path, *, settings: dict[str, Any], sources: list[str], sim_threshold: float
@@ -61,9 +64,6 @@ class FolderSink:
         with _errors(self.folder):
             self._append(decision)
             self._write_preview(decision)
-
-    def write_event(self, event: records.Stream | records.Health) -> None:
-        """Streams that come and go leave no trace in the folder."""
 
     def close(self) -> None:
         """Draw the plot and close the files. Raises StoreError."""

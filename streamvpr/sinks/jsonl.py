@@ -9,8 +9,11 @@ import msgspec
 from streamvpr import records
 from streamvpr.config import Records
 from streamvpr.errors import OutputClosed, StoreError
+from streamvpr.sinks.base import Sink
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from streamvpr.frames import Decision
 
 
@@ -24,10 +27,19 @@ class Output(Protocol):
         """Hand over what was written."""
 
 
-class JsonLinesSink:
+class JsonLinesSink(Sink):
     """Writes the chosen kinds of records; they are there for a reader as soon as they are known."""
 
-    def __init__(self, stream: Output, kinds: Records, *, name: str = "standard output") -> None:
+    def __init__(
+        self,
+        stream: Output,
+        kinds: Records,
+        *,
+        name: str = "standard output",
+        close: Callable[[], None] | None = None,
+    ) -> None:
+        """`name` is what errors call the stream; `close` is called when nothing comes any more."""
+        self._close = close
         self._stream = stream
         self._kinds = kinds
         self._name = name
@@ -49,7 +61,9 @@ class JsonLinesSink:
             self._line(event)
 
     def close(self) -> None:
-        """Nothing is left to do: every line was flushed."""
+        """Every line was flushed; close what is ours."""
+        if self._close is not None:
+            self._close()
 
     def _line(self, record: records.Record) -> None:
         try:

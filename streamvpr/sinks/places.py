@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamvpr.maps.writer import Kept
+from streamvpr.sinks.base import Sink
 
 if TYPE_CHECKING:
     from streamvpr.frames import Decision
     from streamvpr.maps import MapWriter
-    from streamvpr.records import Health, Stream
 
 
-class PlacesSink:
+class PlacesSink(Sink):
     """Adds the places that a run keeps to a map."""
 
     def __init__(self, writer: MapWriter) -> None:
@@ -24,12 +24,6 @@ class PlacesSink:
         kept = decision.remembered
         if kept is not None:
             self._writer.add(Kept(kept.place, kept.descriptor, decision.query.thumbnail))
-
-    def write_closure(self, decision: Decision) -> None:
-        """Its place was taken before."""
-
-    def write_event(self, event: Stream | Health) -> None:
-        """Streams that come and go leave no trace in a map."""
 
     def close(self) -> None:
         """End the session. Raises StoreError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO
 
 from rich.progress import (
     BarColumn,
@@ -17,14 +17,16 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from streamvpr.sinks.base import Sink
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from rich.console import Console
 
     from streamvpr import records
     from streamvpr.frames import Decision, Keyframe
-    from streamvpr.running import Followed
+    from streamvpr.running import Running
 
 
 class _Rate(ProgressColumn):
@@ -35,7 +37,7 @@ class _Rate(ProgressColumn):
         return Text(f"{frames} frames, {rate}/s", style="progress.data.speed")
 
 
-class ProgressSink:
+class ProgressSink(Sink):
     """One bar a stream; counts frames by their stream time, or number without one."""
 
     REDRAW_SECONDS = 0.1
@@ -57,13 +59,12 @@ class ProgressSink:
         self._tasks: dict[str, Task] = {}
         self._origins: dict[str, float] = {}
 
-    def follow(self, streams: Sequence[Followed]) -> Self:
-        """Show these streams, which are about to run."""
-        for stream in streams:
+    def follow(self, run: Running) -> None:
+        """Show the streams of a run."""
+        for stream in run.streams:
             task = self._progress.add_task(stream.name, total=stream.span, frames=0, closures=0)
             self._tasks[stream.name] = self._progress.tasks[task]
         self._progress.start()
-        return self
 
     def write(self, decision: Decision) -> None:
         """Move the bar of the decision's stream on."""

@@ -17,6 +17,7 @@ from streamvpr.config import (
     BenchOptions,
     CalibrateOptions,
     DescribingOptions,
+    DestinationOptions,
     MatchOptions,
     RunOptions,
 )
@@ -36,14 +37,18 @@ def documented_options() -> set[str]:
     return {option for row in rows for option in re.findall(r"--[a-z-]+", row)}
 
 
-@pytest.mark.parametrize("options", [RunOptions, MatchOptions, BenchOptions])
+@pytest.mark.parametrize("options", [RunOptions, MatchOptions, BenchOptions, DestinationOptions])
 def test_every_option_stands_in_a_table(options: type) -> None:
     names = {"--" + field.name.replace("_", "-") for field in dataclasses.fields(options)}
     assert names <= documented_options()
 
 
 def test_no_table_has_an_option_that_is_gone() -> None:
-    fields = {*dataclasses.fields(BenchOptions), *dataclasses.fields(MatchOptions)}
+    fields = {
+        field
+        for options in (BenchOptions, MatchOptions, DestinationOptions)
+        for field in dataclasses.fields(options)
+    }
     known = {"--" + field.name.replace("_", "-") for field in fields}
     assert documented_options() <= known | {"--config", "--log-level", "--quiet"}
 

@@ -19,6 +19,7 @@ import pytest
 from streamvpr import records
 from streamvpr.config import RunOptions
 from streamvpr.session import open_online
+from streamvpr.sinks import Sink
 
 if TYPE_CHECKING:
     from streamvpr.frames import Decision
@@ -87,7 +88,7 @@ class Said:
             self._news.notify_all()
 
 
-class Live(Said):
+class Live(Said, Sink):
     """`streamvpr.run` in a thread of this process."""
 
     def __init__(self) -> None:
@@ -120,9 +121,6 @@ class Live(Said):
 
     def write_event(self, event: records.Stream | records.Health) -> None:
         self._say(msgspec.json.encode(event))
-
-    def close(self) -> None:
-        pass
 
     def _run(self) -> None:
         assert self.session is not None

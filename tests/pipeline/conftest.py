@@ -14,7 +14,7 @@ from blockbuster import BlockBuster
 
 from streamvpr.config import Records, RunOptions
 from streamvpr.session import open_online
-from streamvpr.sinks import JsonLinesSink
+from streamvpr.sinks import JsonLinesSink, Sink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ def _leaves_no_thread() -> Iterator[None]:
 
 
 @dataclass
-class Collector:
+class Collector(Sink):
     """A sink that keeps what it is given."""
 
     decisions: list[Decision] = field(default_factory=list)

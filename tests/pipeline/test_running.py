@@ -24,6 +24,7 @@ from streamvpr.errors import (
 from streamvpr.keyframes import FrameReader
 from streamvpr.kit import Kit
 from streamvpr.session import open_offline, open_online
+from streamvpr.sinks import Sink
 from streamvpr.sources import VideoSource
 
 if TYPE_CHECKING:
@@ -258,7 +259,7 @@ class TestAModelThatFails:
         assert sink.closed == 1
 
 
-class FailsAt:
+class FailsAt(Sink):
     """A sink that fails at a query."""
 
     def __init__(self, query: int, error: Exception) -> None:
@@ -270,15 +271,6 @@ class FailsAt:
         if decision.query.index >= self._query:
             raise self._error
         self.written += 1
-
-    def write_closure(self, decision: Any) -> None:
-        pass
-
-    def write_event(self, event: Any) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
 
 
 class TestASinkThatFails:

@@ -12,7 +12,7 @@ from streamvpr.config import Emit
 from streamvpr.errors import StoreError
 from streamvpr.frames import Arrival, Decision, StreamEvent, StreamState, Verdict
 from streamvpr.loops import REACH
-from streamvpr.sinks import ClosureChooser, Fanout
+from streamvpr.sinks import ClosureChooser, Fanout, Sink
 from streamvpr.sinks.closures import LONGEST_WAIT
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Any]
 
 
-class Listener:
+class Listener(Sink):
     """Notes queries, closures and events in the order in which they come."""
 
     def __init__(self, fails_at: int | None = None) -> None:

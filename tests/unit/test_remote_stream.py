@@ -18,6 +18,7 @@ from streamvpr.cluster.outbox import Outbox
 from streamvpr.cluster.remote_stream import MOST_LOSSES, RemoteStream
 from streamvpr.errors import SourceLost
 from streamvpr.frames import Arrival, Decision, Keyframe, StreamEvent, StreamState, Verdict
+from streamvpr.sinks import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -156,7 +157,7 @@ def test_an_arrival_is_on_the_clock_of_this_machine() -> None:
 
 def test_an_outbox_gives_a_lost_answer_again_and_passes_over_what_is_known() -> None:
     async def work() -> tuple[Any, ...]:
-        outbox = Outbox(asyncio.get_running_loop(), 2, remembered=False)
+        outbox = Outbox(asyncio.get_running_loop(), 2, remembered=False, shown=Shown.NOTHING)
         known = [event(StreamState.CONNECTED), decision(0)]
         await asyncio.to_thread(outbox.write_event, known[0])
         await asyncio.to_thread(outbox.write, known[1])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import io
 import json
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ from streamvpr import records
 from streamvpr.config import Records, RunOptions
 from streamvpr.errors import OutputClosed, StoreError, StreamVPRError
 from streamvpr.frames import Decision, StreamEvent, StreamState, Verdict, Verification
-from streamvpr.sinks import Fanout, FolderSink, JsonLinesSink
+from streamvpr.sinks import Fanout, FolderSink, JsonLinesSink, RotatingFile, Sink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -318,7 +320,7 @@ class TestFolder:
             sink.close()
 
 
-class Recorder:
+class Recorder(Sink):
     """A sink that notes what it was told, and fails where it should."""
 
     def __init__(self, *fails: str) -> None:
@@ -403,3 +405,76 @@ class TestFanout:
         fanout.write(make_decision())
         assert not fanout.open
         assert sink.heard == ["close"]
+
+
+class TestARotatingFile:
+    def test_lines_go_on_in_a_new_file_and_the_oldest_goes(self, tmp_path: Path) -> None:
+        path = tmp_path / "loops.jsonl"
+        file = RotatingFile(path, most_bytes=30, keep=2)
+        for number in range(12):
+            file.write(b'{"number":%2d}\n' % number)
+        file.close()
+        parts = [path.with_name("loops.jsonl.2"), path.with_name("loops.jsonl.1"), path]
+        numbers = [[json.loads(x)["number"] for x in p.read_text().splitlines()] for p in parts]
+        assert numbers == [[6, 7], [8, 9], [10, 11]]
+        assert sorted(tmp_path.iterdir()) == sorted(parts)
+
+    def test_it_goes_on_where_it_was_and_closes_a_line_that_was_cut_off(
+        self, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "loops.jsonl"
+        path.write_bytes(b'{"a":1}\n{"a":')
+        file = RotatingFile(path, most_bytes=1000, keep=1)
+        file.write(b'{"a":2}\n')
+        file.close()
+        assert path.read_bytes() == b'{"a":1}\n{"a":\n{"a":2}\n'
+
+    def test_a_line_that_is_longer_than_a_file_has_one_of_its_own(self, tmp_path: Path) -> None:
+        file = RotatingFile(tmp_path / "a", most_bytes=4, keep=5)
+        for line in (b"longer\n", b"1\n", b"2\n"):
+            file.write(line)
+        file.close()
+        assert (tmp_path / "a").read_bytes() == b"1\n2\n"
+        assert (tmp_path / "a.1").read_bytes() == b"longer\n"
+
+    def test_none_are_kept_where_none_are_wanted(self, tmp_path: Path) -> None:
+        file = RotatingFile(tmp_path / "a", most_bytes=4, keep=0)
+        for line in (b"one\n", b"two\n"):
+            file.write(line)
+        file.close()
+        assert [p.name for p in tmp_path.iterdir()] == ["a"]
+        assert (tmp_path / "a").read_bytes() == b"two\n"
+
+    def test_two_runs_do_not_write_to_one_file(self, tmp_path: Path) -> None:
+        first = RotatingFile(tmp_path / "a", most_bytes=9, keep=1)
+        with pytest.raises(StoreError, match="another run"):
+            RotatingFile(tmp_path / "a", most_bytes=9, keep=1)
+        first.close()
+        RotatingFile(tmp_path / "a", most_bytes=9, keep=1).close()
+
+    def test_a_folder_that_is_not_there_is_said(self, tmp_path: Path) -> None:
+        with pytest.raises(StoreError, match="No such file"):
+            RotatingFile(tmp_path / "none" / "a", most_bytes=9, keep=1)
+
+    def test_what_a_full_disk_leaves_of_a_line_is_taken_back(self, tmp_path: Path) -> None:
+        script = (
+            "import resource, signal, sys\n"
+            "from pathlib import Path\n"
+            "from streamvpr.sinks import RotatingFile\n"
+            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
+            "file = RotatingFile(Path(sys.argv[1]), most_bytes=1000, keep=1)\n"
+            "file.write(b'1234567\\n')\n"
+            "try:\n"
+            "    file.write(b'1234567\\n')\n"
+            "except OSError as error:\n"
+            "    print(error.strerror)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path / "a")],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout == "No space left on device\n"
+        assert (tmp_path / "a").read_bytes() == b"1234567\n"

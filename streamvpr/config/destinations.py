@@ -1,0 +1,34 @@
+"""Where results go besides standard output and the output folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from streamvpr.parsing import within
+
+
+@dataclass(frozen=True, kw_only=True)
+class DestinationOptions:
+    """Others that take the records of a run, and show it."""
+
+    jsonl: Annotated[
+        Path | None,
+        Parameter(help="Append the records, those of --records, to this file, too."),
+    ] = None
+    jsonl_size: Annotated[
+        float,
+        Parameter(
+            help="With --jsonl: megabytes after which the file is set aside as FILE.1 and a new "
+            "one begun.",
+            validator=within(above=0),
+        ),
+    ] = 100.0
+    jsonl_keep: Annotated[
+        int,
+        Parameter(
+            help="With --jsonl: files that were set aside and are kept; the oldest goes.",
+            validator=within(0, 10_000),
+        ),
+    ] = 5
