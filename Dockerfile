@@ -6,7 +6,7 @@ WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY streamvpr streamvpr
 COPY models models
-RUN python -m venv /opt/streamvpr && /opt/streamvpr/bin/pip install --no-cache-dir '.[cpu,camera]'
+RUN python -m venv /opt/streamvpr && /opt/streamvpr/bin/pip install --no-cache-dir '.[cpu,camera,mqtt]'
 
 FROM python:3.12-slim
 # Not root: what it writes into a mounted folder belongs to an ordinary user.

@@ -77,6 +77,7 @@ def test_there_is_something_to_look_at() -> None:
         ("threadpoolctl", {"cli.py"}),
         ("ray", {"cluster/connection.py"}),
         ("paho", {"sinks/mqtt.py"}),
+        ("rerun", {module for module in MODULES if module.startswith("sinks/rerun")}),
         ("http", {"sinks/poster.py"}),
         ("yaml", {"geometry/camera_file.py"}),
         ("matplotlib", {"sinks/plot.py", "export/pictures.py"}),
@@ -170,7 +171,7 @@ def test_the_pure_parts_know_nothing_of_video_models_or_event_loops() -> None:
 def test_importing_the_package_loads_no_heavy_library() -> None:
     code = (
         "import sys, streamvpr, streamvpr.cli;"
-        "heavy = {'matplotlib', 'onnxruntime', 'onnx', 'paho', 'ray', 'torch', 'yaml'};"
+        "heavy = {'matplotlib', 'onnxruntime', 'onnx', 'paho', 'ray', 'rerun', 'torch', 'yaml'};"
         "print(*sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run(
