@@ -61,8 +61,12 @@ class SummaryFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_summary_file(path: Path, summary: SummaryFile) -> None:
-    """Put a summary in the place of another: there is always a whole one. Raises OSError."""
+    """Put a summary in the place of another: there is always a whole one. Raises OSError.
+
+    A field a line: of all in it, a matrix has the most numbers, which nobody reads one by one.
+    """
     draft = path.with_name(f".{path.name}.part")
-    text = msgspec.json.format(msgspec.json.encode(summary))
-    draft.write_bytes(text + b"\n")
+    fields = msgspec.to_builtins(summary).items()
+    lines = [b'"%s": %s' % (name.encode(), msgspec.json.encode(value)) for name, value in fields]
+    draft.write_bytes(b"{" + b",\n ".join(lines) + b"}\n")
     draft.replace(path)
