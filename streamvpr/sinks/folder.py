@@ -152,8 +152,8 @@ class FolderSink(Sink):
         preview = draw_preview(decision)
         if match is None or preview is None:
             return
-        stream = in_a_name(decision.query.stream)
-        name = f"{self._count:06d}_{stream}_q{decision.query.index}_m{match.place.index}.jpg"
+        query, place = decision.query, match.place
+        name = preview_name(self._count, query.stream, query.index, place.index)
         (self._matches / name).write_bytes(preview)
 
     def _remove_old_pictures(self) -> None:
@@ -162,6 +162,11 @@ class FolderSink(Sink):
             if PREVIEW_NAME.fullmatch(old.name):
                 old.unlink()
         remove_matrices(self.folder)
+
+
+def preview_name(number: int, stream: str, query: int, match: int) -> str:
+    """What the picture of the so many-th closure is called, counted from 1."""
+    return f"{number:06d}_{in_a_name(stream)}_q{query}_m{match}.jpg"
 
 
 def _figures(summary: Summary) -> Figures:
