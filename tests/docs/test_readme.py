@@ -73,7 +73,15 @@ def test_every_network_is_named() -> None:
         assert network.name.removesuffix("-gem").split("-")[-1].lower() in listed.lower()
 
 
-PAGES = ["models.md", "live.md", "benchmarks.md", "geometry.md", "recognition.md", "tuning.md"]
+PAGES = [
+    "models.md",
+    "live.md",
+    "benchmarks.md",
+    "geometry.md",
+    "recognition.md",
+    "tuning.md",
+    "destinations.md",
+]
 
 
 @pytest.mark.parametrize("page", PAGES)
