@@ -21,6 +21,7 @@ from rich.console import Console
 from threadpoolctl import threadpool_limits
 
 from streamvpr import __version__
+from streamvpr.completion import Shell  # noqa: TC001 - read by cyclopts at run time
 from streamvpr.config import (
     BenchOptions,
     CalibrateOptions,
@@ -236,6 +237,26 @@ def demo(
     return flight.run_demo(output_dir, console)
 
 
+@app.command
+def completion(
+    shell: Annotated[Shell, Parameter(help="bash, zsh or fish.")],
+    /,
+    *,
+    install: Annotated[
+        bool,
+        Parameter(help="Put it where your shell finds it, instead of printing it.", negative=()),
+    ] = False,
+) -> int:
+    """What lets a shell complete commands, options and files: print it, or install it."""
+    from streamvpr import completion as shells
+
+    if not install:
+        print_text(shells.script(app, shell).rstrip("\n"))
+        return 0
+    logger.info("wrote %s; begin a new %s", shells.install(app, shell), shell.value)
+    return 0
+
+
 @app.meta.default
 def launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
@@ -243,7 +264,11 @@ def launch(
     log_level: Annotated[
         LogLevel | None, Parameter(help="Least severity of what goes to stderr. Default: info.")
     ] = None,
-    quiet: Annotated[bool | None, Parameter(help="Only errors go to stderr.", negative=())] = None,
+    quiet: Annotated[
+        bool | None,
+        # Said for completion, which takes a flag that may be None for one with a value.
+        Parameter(help="Only errors go to stderr.", negative=(), n_tokens=0),
+    ] = None,
 ) -> int:
     """Set up logging and settings, then run the command."""
     settings = {} if config is None else read_settings(config)
