@@ -10,7 +10,7 @@ import sys
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import cv2
 import cyclopts
@@ -277,19 +277,28 @@ def launch(
         log_level or settings.pop("log-level", None) or LogLevel.INFO,
         quiet=read_quiet(settings.pop("quiet", False)) if quiet is None else quiet,
     )
-    # The first found wins: variables before the file; flags come before both.
-    app.config = (
-        Env("STREAMVPR_", command=False),
-        Dict(settings, source=str(config), use_commands_as_keys=False),
-    )
     # A lone - is no option: it is standard input, under a name that does not look like one.
     reads_input = bool(tokens) and tokens[0] in ("run", "match", "calibrate", "eval", "bench")
     plain = [READ_AS if reads_input and t == STANDARD_INPUT else t for t in tokens]
+    # The first found wins: variables before the file; flags come before both.
+    app.config = (Env("STREAMVPR_", command=False), _as_config(settings, plain, config))
     command, bound, _ = app.parse_args(plain, exit_on_error=False, print_error=False)
     if command in (run, calibrate, bench) and not bound.args:
         bound.arguments["sources"] = tuple(sources)
     code = command(*bound.args, **bound.kwargs)
     return code if isinstance(code, int) else 0
+
+
+def _as_config(settings: dict[str, Any], tokens: list[str], config: Path | None) -> Dict:
+    """The keys of the file as those of the command that the tokens name.
+
+    Of keys for any command cyclopts drops without a word those that are called like one, as `map`.
+    """
+    command, _, _ = app.parse_commands(tokens)
+    nested: dict[str, Any] = settings
+    for name in reversed(command):
+        nested = {name: nested}
+    return Dict(nested, source=str(config))
 
 
 def main() -> None:
