@@ -371,4 +371,7 @@ class _ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        console.print(f"streamvpr: {level}{_one_line(record.getMessage())}")
+        message = record.getMessage()
+        # What is to be read as it is, such as a token that was made up for the reader.
+        shown = message if getattr(record, "verbatim", False) else _one_line(message)
+        console.print(f"streamvpr: {level}{shown}")

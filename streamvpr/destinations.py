@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from streamvpr.errors import ConfigError
 from streamvpr.sinks import JsonLinesSink, RotatingFile
+from streamvpr.web import open_page
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +24,10 @@ def open_destinations(options: DestinationOptions, kinds: Records) -> list[Sink]
     that cannot be written.
     """
     sinks: list[Sink] = []
+    if options.serve is not None:
+        sinks.append(open_page(options.serve, keep=options.keep_serving))
+    elif options.keep_serving:
+        raise ConfigError("--keep-serving is about the live page; give --serve HOST:PORT")
     if options.jsonl is not None:
         sinks.append(_open_file(options.jsonl, options, kinds))
     return sinks
