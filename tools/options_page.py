@@ -52,6 +52,7 @@ MORE = {
     "--output-dir": "output.md#the-output-folder",
     "--map": "maps.md",
     "--cluster": "scaling.md",
+    "--serve": "page.md",
     "--against": "benchmarks.md#where-the-time-goes",
     "--precision": "models.md#exporting",
     "--write": "models.md#thresholds",
