@@ -12,14 +12,16 @@ import pytest
 
 from streamvpr import records
 from streamvpr.bench import Report
-from streamvpr.config import CalibrateOptions, DescribingOptions
+from streamvpr.config import CalibrateOptions, DescribingOptions, RunOptions
 from streamvpr.earth import distance
 from streamvpr.errors import StreamVPRError
 from streamvpr.evaluation import Scores
 from streamvpr.export import ExportOptions
 from streamvpr.frames import Position, StreamState, Verdict
 from streamvpr.networks import NETWORKS
+from streamvpr.pipeline import DECISIONS, MOST_EVENTS
 from streamvpr.sources.positions.dji import read_srt
+from streamvpr.stream import FILE_BUFFER, LIVE_BUFFER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,3 +135,27 @@ def test_the_distance_that_is_shown_is_that_of_the_places() -> None:
         for whose in ("query", "match")
     )
     assert f"{distance(query, match):.2f}" == said["distance_m"]
+
+
+def test_every_part_of_the_package_has_its_place_in_the_layout() -> None:
+    layout = pages.section(pages.read("docs/architecture.md"), "Layout")
+    named = set(re.findall(r"`([\w/]+(?:\.py)?)`", layout))
+    package = pages.ROOT / "streamvpr"
+    modules = {path.name for path in package.glob("*.py")}
+    folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    assert modules | folders == {name for name in named if "/" not in name.rstrip("/")}
+
+
+def test_the_drawing_has_the_sizes_of_the_queues() -> None:
+    drawing = pages.read("docs/architecture.svg")
+    batch = RunOptions().batch_size
+    sizes = [f"{LIVE_BUFFER} or {FILE_BUFFER}", str(batch), str(2 * batch), str(DECISIONS)]
+    assert re.findall(r'<text class="ink" .*?>([\d or]+)</text>', drawing)[1:] == sizes
+    page = pages.section(pages.read("docs/architecture.md"), "Threads and queues")
+    for said in (
+        f"live {LIVE_BUFFER} frames, else {FILE_BUFFER}",
+        f"({batch}) keyframes",
+        f"{2 * batch} described",
+        f"{DECISIONS} decisions, and up to {MOST_EVENTS:,} events",
+    ):
+        assert said in page
