@@ -182,7 +182,7 @@ function drawReasons(stream) {
 
 // Text in which options are set as such, each on one line.
 function advice(text) {
-  return text.split(/(--[a-z-]+(?: xfeat)?)/).map((part) => {
+  return text.split(/(--[a-z-]+)/).map((part) => {
     if (!part.startsWith("--")) return part;
     const option = document.createElement("code");
     option.textContent = part;
