@@ -36,6 +36,7 @@ from streamvpr.eval_command import evaluate
 from streamvpr.execution import INTERRUPTED, execute, print_text, stopped_by_signals
 from streamvpr.export import ExportOptions, export_model
 from streamvpr.map_commands import maps
+from streamvpr.report_command import report
 from streamvpr.running import open_run
 from streamvpr.session import open_offline
 from streamvpr.settings_file import read_quiet, read_settings, read_sources
@@ -70,6 +71,7 @@ app = App(
 
 app.command(maps)
 app.command(evaluate, name="eval")
+app.command(report)
 
 SourceArgument = Annotated[
     str,

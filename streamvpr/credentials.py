@@ -115,7 +115,7 @@ def _variable(match: re.Match[str]) -> str:
     value = os.environ.get(name)
     if value is None:
         raise ConfigError(
-            f"a source names the environment variable {name} for its login, and it is not set"
+            f"an address names the environment variable {name} for its login, and it is not set"
         )
     return quote(value, safe="")
 

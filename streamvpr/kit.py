@@ -208,6 +208,7 @@ class Kit:
                     settings=self.effective(),
                     sources=paths,
                     sim_threshold=self._sim_threshold,
+                    past=past,
                 )
             )
         return ClosureChooser(Fanout(served), self._options.emit), counter

@@ -46,3 +46,10 @@ class DestinationOptions:
             validator=within(0, 10_000),
         ),
     ] = 5
+    mqtt: Annotated[
+        str | None,
+        Parameter(
+            help="Publish the records, those of --records, to this broker as TOPIC/STREAM/KIND: "
+            "mqtt[s]://[USER:PASSWORD@]HOST[:PORT][/TOPIC]. Needs the extra mqtt."
+        ),
+    ] = None

@@ -183,7 +183,8 @@ class RecognitionOptions(DescribingOptions):
     output_dir: Annotated[
         Path | None,
         Parameter(
-            help="Also write loop_closures.json, matches/, similarity_plot.png and run.toml there."
+            help="Also write loop_closures.json, matches/, queries.jsonl, plots and settings "
+            "there, for `report` to read."
         ),
     ] = None
     seed: Annotated[

@@ -156,7 +156,10 @@ class MatchOptions(RecognitionOptions):
 
     output_dir: Annotated[
         Path | None,
-        Parameter(help="Where loop_closures.json, matches/, similarity_plot.png, run.toml go."),
+        Parameter(
+            help="Where loop_closures.json, matches/, queries.jsonl, plots and settings go, for "
+            "`report` to read."
+        ),
     ] = Path("outputs")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # A picture is at least so wide and high, but for what is left over by whole pixels a cell.
 LEAST_SIDE = 512
 # Shares of the similarities that are drawn in the darkest colour and in the brightest.
-DARKEST, BRIGHTEST = 0.02, 0.998
+DARKEST, BRIGHTEST = 0.1, 0.998
 
 
 def contrast(values: NDArray[np.float32]) -> tuple[float, float]:
@@ -45,6 +45,13 @@ def draw_heatmap(values: NDArray[np.float32], least_side: int = LEAST_SIDE) -> b
     picture[..., 3] = np.where(np.isfinite(values), 255, 0)
     _, data = cv2.imencode(".png", _enlarged(picture, least_side))
     return bytes(data)
+
+
+def scale(steps: int) -> list[str]:
+    """The colours from the darkest to the brightest, as CSS writes them."""
+    levels = np.rint(np.linspace(0, 255, steps)).astype(np.uint8)
+    found = cv2.applyColorMap(levels[:, None], cv2.COLORMAP_INFERNO)[:, 0]
+    return [f"#{red:02x}{green:02x}{blue:02x}" for blue, green, red in found.tolist()]
 
 
 def _enlarged(picture: Image, least_side: int) -> Image:

@@ -76,6 +76,10 @@ def test_there_is_something_to_look_at() -> None:
         ("faiss", {"hamming.py"}),
         ("threadpoolctl", {"cli.py"}),
         ("ray", {"cluster/connection.py"}),
+        ("starlette", {f"web/{name}.py" for name in ("application", "events", "guard", "server")}),
+        ("uvicorn", {"web/server.py"}),
+        ("prometheus_client", {"web/metrics.py"}),
+        ("paho", {"sinks/mqtt.py"}),
         ("yaml", {"geometry/camera_file.py"}),
         ("matplotlib", {"sinks/plot.py", "export/pictures.py"}),
         ("torch", {module for module in MODULES if module.startswith("export/")}),
@@ -157,7 +161,7 @@ def test_the_pure_parts_know_nothing_of_video_models_or_event_loops() -> None:
 def test_importing_the_package_loads_no_heavy_library() -> None:
     code = (
         "import sys, streamvpr, streamvpr.cli;"
-        "heavy = {'matplotlib', 'onnxruntime', 'onnx', 'ray', 'torch', 'yaml'};"
+        "heavy = {'matplotlib', 'onnxruntime', 'onnx', 'paho', 'ray', 'torch', 'yaml'};"
         "print(*sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run(
