@@ -7,11 +7,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import options_page
 import pages
 import pytest
+from options_page import read_groups
 
 from streamvpr import records
 from streamvpr.bench import Report
+from streamvpr.cli import app
 from streamvpr.config import CalibrateOptions, DescribingOptions, RunOptions
 from streamvpr.earth import distance
 from streamvpr.errors import StreamVPRError
@@ -159,3 +162,27 @@ def test_the_drawing_has_the_sizes_of_the_queues() -> None:
         f"{DECISIONS} decisions, and up to {MOST_EVENTS:,} events",
     ):
         assert said in page
+
+
+def known_options() -> dict[str, set[str]]:
+    """Of each command, and those that stand before any."""
+    always = {"--help", "--version"}
+    always |= {n for _, group in read_groups(app.meta) for o in group for n in o.names}
+    return {
+        name: always | {n for _, group in read_groups(command) for o in group for n in o.names}
+        for name, command in options_page.commands()
+    }
+
+
+def test_commands_that_pages_show_have_options_that_exist() -> None:
+    known = known_options()
+    seen = 0
+    for page in pages.PAGES:
+        for line in pages.commands(page.read_text(encoding="utf-8")):
+            for called in re.findall(r"(?:^|[ /])streamvpr ((?:map )?[a-z]+)([^|;&]*)", line):
+                command, rest = called
+                options = set(re.findall(r"(?<= )--[a-z0-9][a-z0-9-]*", rest.partition("#")[0]))
+                assert command in known, (page.name, line)
+                assert options <= known[command], (page.name, line)
+                seen += 1
+    assert seen > 80
