@@ -80,7 +80,7 @@ def test_there_is_something_to_look_at() -> None:
         ("uvicorn", {"web/server.py"}),
         ("prometheus_client", {"web/metrics.py"}),
         ("paho", {"sinks/mqtt.py"}),
-        ("http", {"sinks/poster.py"}),
+        ("http", {"sinks/poster.py", "web/guard.py"}),
         ("yaml", {"geometry/camera_file.py"}),
         ("matplotlib", {"sinks/plot.py", "export/pictures.py"}),
         ("torch", {module for module in MODULES if module.startswith("export/")}),
