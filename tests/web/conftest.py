@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 NEEDED = "needs playwright, axe-playwright-python and chromium (apt-get install chromium)"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium without a window; it is the system's own, and nothing is downloaded."""
+    """Chromium without a window; it is the system's own, and nothing is downloaded.
+
+    While it is open an event loop runs on this thread: a test with a browser runs the program in
+    a process of its own, and tests of other modules must not find that loop.
+    """
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip(NEEDED)
