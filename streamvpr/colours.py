@@ -44,12 +44,17 @@ VERDICTS = {
 
 
 def as_css() -> str:
-    """All of them as custom properties: --bg, --fg ..., --accepted, --too-few-inliers ..."""
+    """All of them as custom properties: --bg, --fg ..., --accepted, --too-few-inliers ...
+
+    As the system has it; `data-theme="light"` or `"dark"` on the root says otherwise.
+    """
     light = _properties({name: colour.light for name, colour in _named().items()})
     dark = _properties({name: colour.dark for name, colour in _named().items()})
     return (
         f":root{{color-scheme:light dark;{light}}}\n"
-        f"@media (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
+        f'@media (prefers-color-scheme:dark){{:root:not([data-theme="light"]){{{dark}}}}}\n'
+        f':root[data-theme="dark"]{{color-scheme:dark;{dark}}}\n'
+        ':root[data-theme="light"]{color-scheme:light}\n'
     )
 
 

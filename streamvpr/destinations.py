@@ -2,29 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
-from streamvpr.sinks import JsonLinesSink, RotatingFile
+from streamvpr.errors import ConfigError, StreamVPRError
+from streamvpr.sinks import Fanout, JsonLinesSink, RotatingFile
+from streamvpr.sinks.broker import parse_broker
+from streamvpr.sinks.mqtt import MqttSink
+from streamvpr.sinks.receiver import parse_receiver
+from streamvpr.sinks.webhook import WebhookSink
+from streamvpr.web import open_page
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from streamvpr.config import DestinationOptions, Records
+    from streamvpr.config import DestinationOptions, RecognitionOptions, Records
     from streamvpr.sinks import Sink
 
 MEGABYTE = 1e6
 
 
-def open_destinations(options: DestinationOptions, kinds: Records) -> list[Sink]:
-    """The sinks that were asked for. `kinds` are the records that they take.
+def open_destinations(options: DestinationOptions, run: RecognitionOptions) -> list[Sink]:
+    """The sinks that were asked for. Of `run` are the records that they take, and the logins.
 
     Raises ConfigError for an address that is none and for a missing extra, StoreError for a file
     that cannot be written.
     """
     sinks: list[Sink] = []
-    if options.jsonl is not None:
-        sinks.append(_open_file(options.jsonl, options, kinds))
+    try:
+        for sink in _opened(options, run):
+            sinks.append(sink)
+    except BaseException:
+        with contextlib.suppress(StreamVPRError):
+            Fanout(sinks).close()
+        raise
     return sinks
+
+
+def _opened(options: DestinationOptions, run: RecognitionOptions) -> Iterator[Sink]:
+    if options.serve is not None:
+        yield open_page(options.serve, keep=options.keep_serving)
+    elif options.keep_serving:
+        raise ConfigError("--keep-serving is about the live page; give --serve HOST:PORT")
+    if options.jsonl is not None:
+        yield _open_file(options.jsonl, options, run.records)
+    if options.mqtt is not None:
+        yield MqttSink(parse_broker(options.mqtt, run.credentials), run.records)
+    if options.webhook is not None:
+        yield WebhookSink(parse_receiver(options.webhook, run.credentials), run.records)
 
 
 def _open_file(path: Path, options: DestinationOptions, kinds: Records) -> Sink:

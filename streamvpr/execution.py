@@ -57,7 +57,7 @@ def execute(
     sinks: list[Sink] = [JsonLinesSink(stream, options.records)]
     if bars is not None:
         sinks.append(bars)
-    sinks += open_destinations(destinations or DestinationOptions(), options.records)
+    sinks += open_destinations(destinations or DestinationOptions(), options)
     session = _opened(open_session, sinks)
     for sink in sinks:
         sink.follow(session)
@@ -68,6 +68,9 @@ def execute(
         code = 0
     finally:
         logger.info("%s", session.summary())
+    if code == 0:
+        for sink in sinks:
+            sink.linger()
     return code
 
 

@@ -13,6 +13,20 @@ from streamvpr.parsing import within
 class DestinationOptions:
     """Others that take the records of a run, and show it."""
 
+    serve: Annotated[
+        str | None,
+        Parameter(
+            help="Show the run on a live page at HOST:PORT, or at PORT of this machine alone. For "
+            "other machines than this one it asks for a token, which is printed unless "
+            "STREAMVPR_TOKEN holds one. Needs the extra web."
+        ),
+    ] = None
+    keep_serving: Annotated[
+        bool,
+        Parameter(
+            help="With --serve: the page stays when the run is done, until Ctrl-C.", negative=()
+        ),
+    ] = False
     jsonl: Annotated[
         Path | None,
         Parameter(help="Append the records, those of --records, to this file, too."),
@@ -32,3 +46,17 @@ class DestinationOptions:
             validator=within(0, 10_000),
         ),
     ] = 5
+    mqtt: Annotated[
+        str | None,
+        Parameter(
+            help="Publish the records, those of --records, to this broker as TOPIC/STREAM/KIND: "
+            "mqtt[s]://[USER:PASSWORD@]HOST[:PORT][/TOPIC]. Needs the extra mqtt."
+        ),
+    ] = None
+    webhook: Annotated[
+        str | None,
+        Parameter(
+            help="POST the records, those of --records, to this address, one each: "
+            "http[s]://[USER:PASSWORD@]HOST[:PORT][/PATH]."
+        ),
+    ] = None

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from streamvpr import records
-from streamvpr.config import Records
 from streamvpr.errors import OutputClosed, StoreError
-from streamvpr.sinks.base import Sink
+from streamvpr.sinks.chosen import RecordsSink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from streamvpr.frames import Decision
+    from streamvpr.config import Records
+    from streamvpr.records import Record
 
 
 class Output(Protocol):
@@ -27,7 +26,7 @@ class Output(Protocol):
         """Hand over what was written."""
 
 
-class JsonLinesSink(Sink):
+class JsonLinesSink(RecordsSink):
     """Writes the chosen kinds of records; they are there for a reader as soon as they are known."""
 
     def __init__(
@@ -39,33 +38,14 @@ class JsonLinesSink(Sink):
         close: Callable[[], None] | None = None,
     ) -> None:
         """`name` is what errors call the stream; `close` is called when nothing comes any more."""
+        super().__init__(kinds)
         self._close = close
         self._stream = stream
-        self._kinds = kinds
         self._name = name
         self._encoder = msgspec.json.Encoder()
 
-    def write(self, decision: Decision) -> None:
-        """Write the record of one decision. Raises OutputClosed, StoreError."""
-        if self._kinds in (Records.QUERIES, Records.ALL):
-            self._line(records.query(decision))
-
-    def write_closure(self, decision: Decision) -> None:
-        """Write the record of a closure. Raises as `write`."""
-        if self._kinds in (Records.LOOPS, Records.ALL):
-            self._line(records.loop_closure(decision))
-
-    def write_event(self, event: records.Stream | records.Health) -> None:
-        """Write what happened to a stream or how it does, where all records are asked for."""
-        if self._kinds is Records.ALL:
-            self._line(event)
-
-    def close(self) -> None:
-        """Every line was flushed; close what is ours."""
-        if self._close is not None:
-            self._close()
-
-    def _line(self, record: records.Record) -> None:
+    def take(self, record: Record) -> None:
+        """Write the line of a record. Raises OutputClosed, StoreError."""
         try:
             self._stream.write(self._encoder.encode(record) + b"\n")
             self._stream.flush()
@@ -74,3 +54,8 @@ class JsonLinesSink(Sink):
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise StoreError(f"cannot write to {self._name}: {reason}") from error
+
+    def close(self) -> None:
+        """Every line was flushed; close what is ours."""
+        if self._close is not None:
+            self._close()
