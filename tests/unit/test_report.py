@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -29,15 +30,30 @@ from streamvpr.sinks.summary_file import MatrixFile
 PLAIN = st.text(st.characters(exclude_categories=["Cs", "Cc"]))
 
 
+class Read(HTMLParser):
+    """The tags of a page, their attributes, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, list[tuple[str, str | None]]]] = []
+        self.text = ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, attrs))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
 class TestElements:
     @given(PLAIN, PLAIN)
     def test_text_and_attributes_come_back_as_they_were(self, text: str, value: str) -> None:
         made = element("p", "a", element("b", text), text, title=value, data_x=1, hidden=None)
-        (_, page) = document(made).decode().split("\n", 1)
-        back = ElementTree.fromstring(page)
-        assert back.get("title") == value
-        assert (back.get("data-x"), back.get("hidden")) == ("1", None)
-        assert (back[0].text or "") == (back[0].tail or "") == text
+        page = Read(document(made).decode())
+        assert page.tags == [("p", [("title", value), ("data-x", "1")]), ("b", [])]
+        assert page.text.strip("\n") == f"a{text}{text}"
 
     def test_what_cannot_stand_in_a_page_is_replaced(self) -> None:
         page = document(element("p", "a\0b\udc80", class_="c"))
