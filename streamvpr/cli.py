@@ -30,7 +30,7 @@ from streamvpr.config import (
     ModelOptions,
     RunOptions,
 )
-from streamvpr.credentials import has_secret, redact
+from streamvpr.credentials import redact, redact_arguments
 from streamvpr.errors import ConfigError, StreamVPRError
 from streamvpr.eval_command import evaluate
 from streamvpr.execution import INTERRUPTED, execute, print_text, stopped_by_signals
@@ -344,8 +344,9 @@ def _no_more_threads() -> Iterator[None]:
 
 def _hide_passwords(command_line: list[str]) -> None:
     """Take passwords out of what `ps` shows of this process to everybody on the machine."""
-    if any(has_secret(argument) for argument in command_line):
-        setproctitle.setproctitle(shlex.join(redact(argument) for argument in command_line))
+    shown = redact_arguments(command_line)
+    if shown != command_line:
+        setproctitle.setproctitle(shlex.join(shown))
 
 
 def _report(error: StreamVPRError) -> int:

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from streamvpr.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 HIDDEN = "***"
@@ -28,6 +29,8 @@ HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s@:/?#\[\]]+)(:\d+)?")
 SECRET_OPTION = re.compile(
     r"(?:--av[-_]option=)?(?:headers|cookies|passphrase|password|cryptokey|decryption_key)="
 )
+# Options whose value may be secret as a whole: whoever knows the address may post there.
+SECRET_ADDRESSES = frozenset({"--webhook"})
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -52,6 +55,33 @@ def redact(source: str) -> str:
     return f"{before}://{shown}{at}" + SECRET_PARAMETER.sub(rf"\g<name>{HIDDEN}", address)
 
 
+def redact_arguments(arguments: Sequence[str]) -> list[str]:
+    """A command line as it may be seen by everybody on the machine."""
+    before = ["", *arguments]
+    return [
+        _only_host(argument) if option in SECRET_ADDRESSES else _redact_argument(argument)
+        for option, argument in zip(before, arguments, strict=False)
+    ]
+
+
+def _redact_argument(argument: str) -> str:
+    option, equals, value = argument.partition("=")
+    return (
+        f"{option}={_only_host(value)}"
+        if equals and option in SECRET_ADDRESSES
+        else redact(argument)
+    )
+
+
+def _only_host(url: str) -> str:
+    """Scheme and host of an address whose path may be a secret, too."""
+    try:
+        parts = urlsplit(encode_userinfo(url))
+        return f"{parts.scheme}://{parts.hostname}/{HIDDEN}" if parts.hostname else HIDDEN
+    except ValueError:
+        return HIDDEN
+
+
 def encode_userinfo(url: str) -> str:
     """The URL with what a password may not hold as it is percent-encoded: `/ ? # @` and so on.
 
@@ -62,11 +92,6 @@ def encode_userinfo(url: str) -> str:
     if not at:
         return url
     return f"{scheme}://{quote(userinfo, safe=USERINFO_SAFE)}@{address}"
-
-
-def has_secret(source: str) -> bool:
-    """Whether printing the source would tell a password."""
-    return redact(source) != source
 
 
 def fill_in(url: str, credentials: Path | None) -> str:

@@ -9,6 +9,8 @@ from streamvpr.errors import ConfigError, StreamVPRError
 from streamvpr.sinks import Fanout, JsonLinesSink, RotatingFile
 from streamvpr.sinks.broker import parse_broker
 from streamvpr.sinks.mqtt import MqttSink
+from streamvpr.sinks.receiver import parse_receiver
+from streamvpr.sinks.webhook import WebhookSink
 from streamvpr.web import open_page
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ def _opened(options: DestinationOptions, run: RecognitionOptions) -> Iterator[Si
         yield _open_file(options.jsonl, options, run.records)
     if options.mqtt is not None:
         yield MqttSink(parse_broker(options.mqtt, run.credentials), run.records)
+    if options.webhook is not None:
+        yield WebhookSink(parse_receiver(options.webhook, run.credentials), run.records)
 
 
 def _open_file(path: Path, options: DestinationOptions, kinds: Records) -> Sink:

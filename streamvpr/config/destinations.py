@@ -53,3 +53,10 @@ class DestinationOptions:
             "mqtt[s]://[USER:PASSWORD@]HOST[:PORT][/TOPIC]. Needs the extra mqtt."
         ),
     ] = None
+    webhook: Annotated[
+        str | None,
+        Parameter(
+            help="POST the records, those of --records, to this address, one each: "
+            "http[s]://[USER:PASSWORD@]HOST[:PORT][/PATH]."
+        ),
+    ] = None

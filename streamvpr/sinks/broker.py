@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from streamvpr.credentials import encode_userinfo, fill_in
 from streamvpr.errors import ConfigError
+from streamvpr.sinks.endpoint import host_of, port_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,35 +75,13 @@ def _broker(scheme: str, url: str) -> Broker:
     if parts.query or parts.fragment or url.endswith(("?", "#")):
         raise ValueError("no ? and no # can be in it; of a password they are %3F and %23")
     return Broker(
-        host=_host(parts.hostname),
-        port=_port(parts) or PORTS[scheme],
+        host=host_of(parts),
+        port=port_of(parts) or PORTS[scheme],
         topic=_topic(unquote(parts.path)),
         encrypted=scheme == "mqtts",
         user=None if parts.username is None else unquote(parts.username),
         password=None if parts.password is None else unquote(parts.password),
     )
-
-
-def _host(name: str | None) -> str:
-    if not name:
-        raise ValueError("it names no host")
-    try:
-        name.encode("idna")
-    except UnicodeError:
-        raise ValueError(f"{name!r} is no name of a host") from None
-    if not name.isprintable() or " " in name:
-        raise ValueError(f"{name!r} is no name of a host")
-    return name
-
-
-def _port(parts: SplitResult) -> int | None:
-    try:
-        port = parts.port
-    except ValueError:
-        port = 0
-    if port == 0:
-        raise ValueError("its port is no number from 1 to 65535")
-    return port
 
 
 def _topic(path: str) -> str:

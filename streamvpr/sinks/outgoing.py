@@ -131,6 +131,12 @@ class Outgoing(Generic[T]):
         self._say_what_is_lost(left)
 
     @property
+    def over(self) -> bool:
+        """Whether there is no time left for another try."""
+        with self._changed:
+            return self._is_up()
+
+    @property
     def _left(self) -> int:
         return len(self._waiting) + self._on_their_way
 
@@ -160,7 +166,7 @@ class Outgoing(Generic[T]):
     def _say_what_is_lost(self, left: int) -> None:
         lost = {
             "dropped, as too many waited": self._dropped,
-            "refused": self._refused,
+            "refused or given up": self._refused,
             "not confirmed in time": left,
         }
         if any(lost.values()):

@@ -10,9 +10,9 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from streamvpr.backoff import Backoff
 from streamvpr.errors import ConfigError, DeviceError, SourceLost, SourceOpenError
 from streamvpr.frames import Arrival, Frame, StreamEvent, StreamState
-from streamvpr.sources.backoff import Backoff
 from streamvpr.sources.base import Decoding, SourceOptions, report_nothing
 from streamvpr.sources.clock import LiveClock, SendingClock
 from streamvpr.sources.container import DecodeError, ReadError, VideoContainer

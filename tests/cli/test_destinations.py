@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         ("--mqtt", "mqtt://me:hunter2@broker.lan/#", "write mqtt[s]://"),
         ("--mqtt", "mqtt://me:hunter2@broker.lan:port", "write mqtt[s]://"),
         ("--mqtt", "", "write mqtt[s]://"),
+        ("--webhook", "hooks.lan/hunter2", "write http[s]://"),
+        ("--webhook", "https:///hunter2", "write http[s]://"),
     ],
 )
 def test_a_wrong_address_is_told_at_once(

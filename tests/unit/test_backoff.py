@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamvpr.sources.backoff import FIRST_DELAY_SECONDS, Backoff
+from streamvpr.backoff import FIRST_DELAY_SECONDS, Backoff
 
 
 class Always(random.Random):

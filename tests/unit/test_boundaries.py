@@ -80,6 +80,7 @@ def test_there_is_something_to_look_at() -> None:
         ("uvicorn", {"web/server.py"}),
         ("prometheus_client", {"web/metrics.py"}),
         ("paho", {"sinks/mqtt.py"}),
+        ("http", {"sinks/poster.py", "web/guard.py"}),
         ("yaml", {"geometry/camera_file.py"}),
         ("matplotlib", {"sinks/plot.py", "export/pictures.py"}),
         ("torch", {module for module in MODULES if module.startswith("export/")}),
@@ -89,6 +90,17 @@ def test_there_is_something_to_look_at() -> None:
 )
 def test_a_library_is_imported_in_its_own_modules_only(library: str, allowed: set[str]) -> None:
     assert {module for module in MODULES if library in imported(module)} <= allowed
+
+
+def test_the_web_is_asked_in_one_module_only() -> None:
+    users = {
+        module
+        for module in MODULES
+        for node in nodes(module)
+        if (isinstance(node, ast.ImportFrom) and node.module == "urllib.request")
+        or (isinstance(node, ast.Import) and "urllib.request" in {a.name for a in node.names})
+    }
+    assert users == {"sinks/poster.py"}
 
 
 def test_what_comes_from_outside_is_opened_with_av_in_one_module_only() -> None:

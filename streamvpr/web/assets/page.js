@@ -21,6 +21,8 @@ const pair = new Pair({
 });
 
 let selected = 0;
+// Whether the user chose the stream: until then it is the first on which something was decided.
+let picked = false;
 // The number of the closure that is shown, or null to follow the latest.
 let chosen = null;
 let stale = new Set();
@@ -30,7 +32,8 @@ let announced = 0;
 
 function changed(what) {
   if (what === "run") {
-    selected = Math.min(selected, Math.max(0, source.streams.length - 1));
+    selected = 0;
+    picked = false;
     chosen = null;
     frameShown = null;
     announced = source.loops.length;
@@ -49,6 +52,7 @@ function draw() {
     return;
   }
   drawStatus();
+  if (!picked) selected = Math.max(0, source.streams.findIndex((stream) => stream.points.length));
   const stream = source.streams[selected];
   if (!stream) return;
   if (what.has("run")) drawRun();
@@ -107,6 +111,7 @@ function tab(number) {
   button.lastChild.className = "muted";
   button.addEventListener("click", () => {
     selected = number;
+    picked = true;
     frameShown = null;
     chart.cursor = null;
     changed("stream");
@@ -182,7 +187,7 @@ function drawReasons(stream) {
 
 // Text in which options are set as such, each on one line.
 function advice(text) {
-  return text.split(/(--[a-z-]+(?: xfeat)?)/).map((part) => {
+  return text.split(/(--[a-z-]+)/).map((part) => {
     if (!part.startsWith("--")) return part;
     const option = document.createElement("code");
     option.textContent = part;
@@ -207,8 +212,8 @@ function drawFacts(stream) {
     ["latency", latency],
     ["reconnects", String(health.reconnects)],
     ["loops", String(stream.closures)],
-    ["places", `${health.places}, ${bytes(health.places_bytes)}`],
-    ["memory of the program", bytes(health.resident_bytes)],
+    ["places", health.places_bytes ? `${health.places}, ${bytes(health.places_bytes)}` : String(health.places)],
+    ["memory of the program", health.resident_bytes === null ? null : bytes(health.resident_bytes)],
     ["running for", seconds(elapsed())],
   ];
   const list = find("facts");
