@@ -125,8 +125,8 @@ class Application:
 
     async def _matrix(self, request: Request) -> Response:
         found = self._stream_of(request).matrix.read()
-        rows, columns = found.queries.tolist(), [key[2] for key in found.places]
-        return _json({"rows": rows, "columns": columns})
+        rows, places = found.queries.tolist(), found.places
+        return _json({"rows": rows, "places": places, "fixed": self._board.fixed_past})
 
     async def _matrix_picture(self, request: Request) -> Response:
         values = self._stream_of(request).matrix.read().values

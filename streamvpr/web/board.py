@@ -54,7 +54,7 @@ class StreamBoard:
     live: bool
     span: float | None
     """Seconds (or images, where there is no clock) to be read; None where unknown."""
-    matrix: SimilarityMatrix = field(default_factory=SimilarityMatrix)
+    matrix: SimilarityMatrix
     points: deque[records.Query] = field(default_factory=lambda: deque(maxlen=MOST_POINTS))
     """The newest decisions."""
     decisions: Counter[str] = field(default_factory=Counter)
@@ -83,11 +83,12 @@ class Board:
         self.run_id = secrets.token_hex(8)
         self.began = time.time()
         self.settings = run.settings
+        self.fixed_past = run.past is not None
         self.lines = Lines()
         self.lock = threading.Lock()
         # Read now: a source that was closed does not tell how long it is.
         self.streams = [
-            StreamBoard(number, one, one.name, one.live, one.span)
+            StreamBoard(number, one, one.name, one.live, one.span, SimilarityMatrix(past=run.past))
             for number, one in enumerate(run.streams)
         ]
         self.summary: Summary | None = None

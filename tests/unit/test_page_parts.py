@@ -135,6 +135,7 @@ class _Followed:
 class _Run:
     streams = (_Followed(),)
     settings: dict[str, Any] = {}  # noqa: RUF012
+    past = None
 
 
 @pytest.fixture

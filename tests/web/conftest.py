@@ -24,9 +24,13 @@ if TYPE_CHECKING:
 NEEDED = "needs playwright, axe-playwright-python and chromium (apt-get install chromium)"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium without a window; it is the system's own, and nothing is downloaded."""
+    """Chromium without a window; it is the system's own, and nothing is downloaded.
+
+    No longer than a module: Playwright keeps an event loop running in this thread, beside which no
+    other test could run one.
+    """
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip(NEEDED)

@@ -111,7 +111,9 @@ class TestWhatThereIs:
         assert done.get("/api/streams/0/frame.jpg").body.startswith(b"\xff\xd8")
         assert done.get("/api/streams/0/matrix.png").body.startswith(b"\x89PNG")
         axes = done.get("/api/streams/0/matrix").json
-        assert axes["rows"] == axes["columns"] == sorted(axes["rows"])
+        assert axes["places"] == [[None, "flight", row] for row in axes["rows"]]
+        assert axes["rows"] == sorted(axes["rows"])
+        assert not axes["fixed"]
         assert len(axes["rows"]) > 40
         assert done.get("/api/streams/1").status == 404
 

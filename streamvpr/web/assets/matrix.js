@@ -1,6 +1,10 @@
 // The similarity of all frames so far to those before them, thinned out, and the loops on it.
 
 const PAUSE = 3000;
+const OF_FRAMES = "Each row is a frame, each column one before it; bright is alike, rings are loops. "
+  + "A stripe beside the diagonal is a way that was gone again.";
+const OF_PLACES = "Each row is a frame, each column a place of the database; bright is alike, rings "
+  + "are matches. A stripe is a way that was gone again.";
 
 export class Matrix {
   constructor(parts) {
@@ -8,7 +12,7 @@ export class Matrix {
     this.stream = null;
     this.known = -1;
     this.asked = -Infinity;
-    this.axes = { rows: [], columns: [] };
+    this.axes = { rows: [], places: [], fixed: false };
     this.records = [];
     parts.image.addEventListener("load", () => {
       parts.image.hidden = false;
@@ -20,7 +24,7 @@ export class Matrix {
 
   set(stream, records, newest) {
     const other = stream !== this.stream;
-    this.records = records.filter((record) => record.match_stream === record.stream && !record.match_session);
+    this.records = records;
     if (other) {
       this.stream = stream;
       this.known = -1;
@@ -43,9 +47,11 @@ export class Matrix {
     } catch {
       return;
     }
-    const { rows } = this.axes;
+    const { rows, fixed } = this.axes;
     if (!rows.length || this.stream !== stream) return;
-    this.parts.image.alt = `Similarity of ${rows.length} frames, ${rows[0]} to ${rows.at(-1)}, to those before them; `
+    this.parts.text.textContent = fixed ? OF_PLACES : OF_FRAMES;
+    const others = fixed ? "the places" : "those before them";
+    this.parts.image.alt = `Similarity of ${rows.length} frames, ${rows[0]} to ${rows.at(-1)}, to ${others}; `
       + `${this.records.length} loops are marked`;
     this.parts.image.src = `/api/streams/${stream.number}/matrix.png?to=${newest}`;
   }
@@ -56,19 +62,29 @@ export class Matrix {
     if (!side) return;
     marks.width = side * ratio;
     marks.height = side * ratio;
-    const { rows, columns } = this.axes;
+    const { rows, places } = this.axes;
     if (this.parts.image.hidden || !rows.length) return;
     const pen = marks.getContext("2d");
     pen.scale(ratio, ratio);
     pen.strokeStyle = "#ff2bd6";
     pen.lineWidth = 1.5;
     for (const record of this.records) {
-      const [x, y] = [share(columns, record.match_idx), share(rows, record.query_idx)];
+      const [x, y] = [column(places, record), share(rows, record.query_idx)];
+      if (x === null) continue;
       pen.beginPath();
       pen.arc(x * side, y * side, 3.5, 0, 2 * Math.PI);
       pen.stroke();
     }
   }
+}
+
+// How far along the places a record's match is; null where they hold none of its stream.
+function column(places, record) {
+  const own = (place) => place[0] === (record.match_session ?? null) && place[1] === record.match_stream;
+  const first = places.findIndex(own);
+  if (first < 0) return null;
+  const indices = places.slice(first, places.findLastIndex(own) + 1).map((place) => place[2]);
+  return (first + share(indices, record.match_idx) * indices.length) / places.length;
 }
 
 // How far along the indices of an axis an index is.

@@ -13,7 +13,7 @@ const find = (id) => document.getElementById(id);
 
 const source = new Source(changed);
 const chart = new Chart(find("chart"), find("cursor"), (point) => showFrame(point));
-const matrix = new Matrix({ image: find("matrix"), marks: find("marks"), none: find("no-matrix") });
+const matrix = new Matrix({ image: find("matrix"), marks: find("marks"), none: find("no-matrix"), text: find("matrix-text") });
 const track = new Track(find("track"), find("track-text"));
 const pair = new Pair({
   pair: find("pair"), none: find("no-loop"), text: find("pair-text"), query: find("query"),
