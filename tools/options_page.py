@@ -53,6 +53,9 @@ MORE = {
     "--map": "maps.md",
     "--cluster": "scaling.md",
     "--serve": "page.md",
+    "--jsonl": "destinations.md#a-file---jsonl-file",
+    "--mqtt": "destinations.md",
+    "--webhook": "destinations.md",
     "--against": "benchmarks.md#where-the-time-goes",
     "--precision": "models.md#exporting",
     "--write": "models.md#thresholds",
@@ -78,6 +81,19 @@ verify-geom = true
 `sources` is what `run`, `calibrate` and `bench` read where the command line names nothing. The
 variable `STREAMVPR_MODELS` names a folder of [models](models.md). `streamvpr COMMAND --help` prints
 what is here.
+
+## Shell completion
+
+    streamvpr completion bash --install
+
+and in a new shell a tab completes commands, options, choices and files; so for `zsh` and `fish`.
+Without `--install` the script is printed, for packages and for who keeps such things by hand:
+
+    streamvpr completion bash > /usr/share/bash-completion/completions/streamvpr
+    streamvpr completion zsh > /usr/share/zsh/site-functions/_streamvpr
+    streamvpr completion fish > /usr/share/fish/vendor_completions.d/streamvpr.fish
+
+It knows the options of the version that printed it: print it anew with each.
 """
 
 KINDS = {bool: "flag", int: "whole number", float: "number", Path: "path", str: "text"}

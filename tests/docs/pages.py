@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 PAGES = sorted(
-    [ROOT / name for name in ("README.md", "CHANGELOG.md", "models/README.md")]
+    [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "models/README.md")]
     + list((ROOT / "docs").glob("*.md"))
 )
 
@@ -60,5 +60,8 @@ def blocks(text: str, language: str) -> list[str]:
 
 def commands(text: str) -> list[str]:
     """Lines of indented blocks that are typed, with those that they go on in."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     joined = re.sub(r" \\\n +", " ", text)
-    return [line[4:] for line in joined.splitlines() if re.match(r" {4}[a-z.]", line)]
+    return [
+        line[4:] for line in joined.splitlines() if re.match(r" {4}([A-Z]+=|[a-z.])[^─]*$", line)
+    ]

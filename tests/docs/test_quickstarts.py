@@ -84,7 +84,8 @@ def paste(folder: Path, heading: str) -> list[str]:
 
 def test_the_drones_quick_start_ends_in_pictures_and_scores(folder: Path) -> None:
     paste(folder, "Find the loops")
-    listed, counted = paste(folder, "Look")
+    listed, page, counted = paste(folder, "Look")
+    assert (folder / page.strip()).read_text().startswith("<!DOCTYPE html>")
     pictures = [folder / "results/matches" / name for name in listed.split()]
     assert len(pictures) >= 5
     assert all(cv2.imread(str(picture)) is not None for picture in pictures)
