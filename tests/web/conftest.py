@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     Image = NDArray[np.uint8]
 
-NEEDED = "needs playwright, axe-playwright-python and chromium (apt-get install chromium)"
+NO_BROWSER = "needs chromium: apt-get install chromium"
+NO_DRIVER = "needs playwright and axe-playwright-python: pip install both"
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +32,14 @@ def browser() -> Iterator[Browser]:
     While it is open an event loop runs on this thread: a test with a browser runs the program in
     a process of its own, and tests of other modules must not find that loop.
     """
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip(NEEDED)
     try:
         import axe_playwright_python.sync_playwright  # noqa: F401
         from playwright.sync_api import sync_playwright
     except ImportError:
-        pytest.skip(NEEDED)
+        pytest.skip(NO_DRIVER)
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip(NO_BROWSER)
     with sync_playwright() as playwright:
         # Containers have no user namespaces for the sandbox; the pages are our own.
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
