@@ -80,24 +80,35 @@ def chart(
     plot: Element, x: Range, y: Range, *, x_label: str, y_label: str, below: Child = None
 ) -> Element:
     """A drawing with round values beside and below it."""
+    return framed(
+        [_grid(x, y), plot, below],
+        left=[(1 - y.share(value), value) for value in y.ticks(5)],
+        bottom=[(x.share(value), value) for value in x.ticks()],
+        x_label=x_label,
+        y_label=y_label,
+    )
+
+
+def framed(
+    plot: Child,
+    *,
+    left: Sequence[tuple[float, float]],
+    bottom: Sequence[tuple[float, float]],
+    x_label: str,
+    y_label: str,
+    class_: str = "chart",
+) -> Element:
+    """What fills a box, and values at the shares of its height and width where they stand."""
     return element(
         "div",
         element("span", y_label, class_="y-label"),
+        element("div", [_tick("top", *one) for one in left], class_="y-axis", aria_hidden="true"),
+        element("div", plot, class_="plot"),
         element(
-            "div",
-            [_tick("top", 1 - y.share(value), value) for value in y.ticks(5)],
-            class_="y-axis",
-            aria_hidden="true",
-        ),
-        element("div", _grid(x, y), plot, below, class_="plot"),
-        element(
-            "div",
-            [_tick("left", x.share(value), value) for value in x.ticks()],
-            class_="x-axis",
-            aria_hidden="true",
+            "div", [_tick("left", *one) for one in bottom], class_="x-axis", aria_hidden="true"
         ),
         element("span", x_label, class_="x-label"),
-        class_="chart",
+        class_=class_,
     )
 
 

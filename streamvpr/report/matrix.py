@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from streamvpr.report.axes import dots, drawing
+from streamvpr.report.axes import Range, dots, drawing, framed
 from streamvpr.report.element import element
 from streamvpr.report.picture import read_drawing
 from streamvpr.report.wording import count, score
@@ -24,38 +24,41 @@ SIDE = 1000.0
 SHADES = 24
 
 Line = tuple[str | None, str]
+Lines = dict[Line, tuple[list[int], list[int]]]
 
 
 def matrix(folder: Path, found: MatrixFile, queries: Sequence[Query]) -> Element | None:
-    """The picture with its axes and the accepted of the stream's queries; None where it is gone.
+    """The picture with its axes and the accepted of the stream's queries; None where it is gone,
+    or has one row only.
 
     Where each query was compared with those before it, the accepted ones are drawn in the half that
     is empty otherwise, mirrored at the diagonal, so that they hide nothing.
     """
     picture = read_drawing(folder / found.file)
-    if picture is None or not found.queries or not found.places:
+    if picture is None or len(found.queries) < 2 or not found.places:
         return None
     mirrored = _is_own_past(found)
-    marks = list(_marks(found, queries, mirrored=mirrored))
+    lines = _lines(found)
+    marks = list(_marks(found, lines, queries, mirrored=mirrored))
+    plot = [
+        element("img", src=picture.url, alt=_said(found)),
+        drawing(
+            element("path", d=dots(marks), class_="halo"),
+            element("path", d=dots(marks), class_="v-accepted"),
+            label=f"{count(len(marks), 'accepted query', 'accepted queries')} in it",
+            width=SIDE,
+            height=SIDE,
+        ),
+    ]
     return element(
         "figure",
-        element(
-            "div",
-            element("span", "query, downwards", class_="y-label"),
-            element(
-                "div",
-                element("img", src=picture.url, alt=_said(found), class_="pixels"),
-                drawing(
-                    element("path", d=dots(marks), class_="halo"),
-                    element("path", d=dots(marks), class_="v-accepted"),
-                    label=f"{count(len(marks), 'accepted query', 'accepted queries')} in it",
-                    width=SIDE,
-                    height=SIDE,
-                ),
-                class_="overlaid",
-            ),
-            element("span", "place, to the right", class_="x-label"),
-            class_="matrix",
+        framed(
+            plot,
+            left=_ticks(found.queries),
+            bottom=_ticks([index for _, _, index in found.places]) if len(lines) == 1 else [],
+            y_label="query index, downwards",
+            x_label="index of the place" if len(lines) == 1 else "places, session by session",
+            class_="chart square",
         ),
         element(
             "figcaption",
@@ -66,6 +69,14 @@ def matrix(folder: Path, found: MatrixFile, queries: Sequence[Query]) -> Element
     )
 
 
+def _ticks(indices: Sequence[int]) -> list[tuple[float, float]]:
+    """Where round indices stand among those that were kept."""
+    cells = range(len(indices))
+    values = Range.over(indices[0], indices[-1]).ticks(5)
+    placed = [(_between(round(value), indices, cells), value) for value in values]
+    return [(at / len(indices), value) for at, value in placed if at is not None]
+
+
 def _is_own_past(found: MatrixFile) -> bool:
     return [(None, found.stream, index) for index in found.queries] == [
         tuple(place) for place in found.places
@@ -73,10 +84,9 @@ def _is_own_past(found: MatrixFile) -> bool:
 
 
 def _marks(
-    found: MatrixFile, queries: Sequence[Query], *, mirrored: bool
+    found: MatrixFile, lines: Lines, queries: Sequence[Query], *, mirrored: bool
 ) -> Iterator[tuple[float, float]]:
     """Where the accepted queries lie, in units to the right and down."""
-    lines = _lines(found)
     for query in queries:
         if query.decision != "accepted" or query.match_idx is None:
             continue
@@ -89,9 +99,9 @@ def _marks(
         yield (at[1], at[0]) if mirrored else at
 
 
-def _lines(found: MatrixFile) -> dict[Line, tuple[list[int], list[int]]]:
+def _lines(found: MatrixFile) -> Lines:
     """By session and stream: the indices of its places, and the columns that they stand in."""
-    lines: dict[Line, tuple[list[int], list[int]]] = {}
+    lines: Lines = {}
     for column, (session, stream, index) in enumerate(found.places):
         indices, columns = lines.setdefault((session, stream), ([], []))
         indices.append(index)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from streamvpr.report.element import Child, Element
-    from streamvpr.report.reading import Results
+    from streamvpr.report.reading import Results, StreamResults
 
 MOST_NAMES = 12
 
@@ -41,6 +41,11 @@ def facts(results: Results) -> Element:
     )
 
 
+def accepted_of(stream: StreamResults) -> int:
+    """How many of its frames closed a loop, reported or not."""
+    return sum(query.decision == "accepted" for query in stream.queries)
+
+
 def missing(results: Results) -> Element | None:
     """What the folder lacks; None where it has all."""
     if not results.missing:
@@ -58,8 +63,13 @@ def _figures(results: Results, revisits: int) -> Iterator[tuple[str, str]]:
     figures = results.summary.figures if results.summary is not None else None
     if results.has_queries:
         yield "frames", f"{sum(len(stream.queries) for stream in results.streams):,}"
-    yield "loop closures", f"{sum(len(stream.closures) for stream in results.streams):,}"
-    yield "revisits", f"{revisits:,}"
+    closures = sum(len(stream.closures) for stream in results.streams)
+    accepted = sum(map(accepted_of, results.streams))
+    if results.has_queries and accepted != closures:
+        yield "frames that closed a loop", f"{accepted:,}"
+    if closures or not accepted:
+        yield "loop closures", f"{closures:,}"
+        yield "revisits", f"{revisits:,}"
     if figures is None:
         return
     yield "places at the end", f"{figures.places:,}"

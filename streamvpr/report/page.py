@@ -11,7 +11,7 @@ from streamvpr.report.curve import curve
 from streamvpr.report.element import document, element
 from streamvpr.report.gallery import gallery, revisits
 from streamvpr.report.matrix import matrix
-from streamvpr.report.overview import facts, missing, tiles
+from streamvpr.report.overview import accepted_of, facts, missing, tiles
 from streamvpr.report.settings import settings
 from streamvpr.report.signal import signal
 from streamvpr.report.timings import timings
@@ -99,7 +99,7 @@ def _sections(results: Results, judgement: Judgement) -> Iterator[Section]:
     matrices = list(_matrices(results))
     if matrices:
         yield Section("matrix", "Similarity matrix", matrices)
-    yield Section("loops", "Loops", gallery(every) if every else _no_loops())
+    yield Section("loops", "Loops", gallery(every) if every else _no_loops(streams))
     if judgement.scored:
         yield Section("truth", "Precision and recall", list(_curves(judgement)))
     way = track(streams)
@@ -136,11 +136,11 @@ def _about(stream: StreamResults, results: Results) -> str:
     times = [query.query_time for query in stream.queries if query.query_time is not None]
     span = f" over {seconds(times[-1] - times[0])}" if len(times) > 1 else ""
     frames = count(len(stream.queries), "frame")
-    if results.threshold is None:
-        return f"{frames}{span}. No threshold of similarity: geometry decides."
+    threshold = results.threshold
+    dashed = "" if threshold is None else f", dashed the threshold {threshold:.3g}"
     return (
-        f"{frames}{span}. The line is the similarity of each frame to its best candidate, dashed "
-        f"the threshold {results.threshold:.3g}; each dot has the colour of what was decided."
+        f"{frames}{span}. The line is the similarity of each frame to its best candidate{dashed}; "
+        "each dot has the colour of what was decided."
     )
 
 
@@ -156,10 +156,12 @@ def _matrices(results: Results) -> Iterator[Child]:
             yield drawn
 
 
-def _no_loops() -> Element:
+def _no_loops(streams: Sequence[StreamResults]) -> Element:
+    accepted = sum(accepted_of(stream) for stream in streams)
+    if accepted:
+        return element("p", f"{count(accepted, 'frame')} closed a loop; of none is a picture left.")
     return element(
-        "p",
-        "No loop was closed. The decisions above say what stood in the way of each frame.",
+        "p", "No loop was closed. The decisions above say what stood in the way of each frame."
     )
 
 

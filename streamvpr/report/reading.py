@@ -86,7 +86,8 @@ class Results:
         """`run` or `match`."""
         if self.summary is not None:
             return self.summary.command
-        return "run" if "exclude-recent" in self.settings or not self.settings else "match"
+        # A setting of `run` alone that always has a value.
+        return "run" if "min-loop-gap" in self.settings or not self.settings else "match"
 
     @property
     def threshold(self) -> float | None:

@@ -9,6 +9,7 @@ enlargePictures([...document.querySelectorAll(".closure img")]);
 // A frame at a time: by the slider below a chart, or where the pointer is in it.
 function readFrames(signal) {
   const reader = signal.querySelector(".reader");
+  if (!reader) return;
   const slider = reader.querySelector("input");
   const said = reader.querySelector("p");
   const cursor = signal.querySelector(".cursor");
@@ -85,6 +86,7 @@ function enlargePictures(pictures) {
   const dialog = document.createElement("dialog");
   dialog.setAttribute("aria-label", "Closure in full size");
   const shown = document.createElement("figure");
+  shown.className = "closure";
   const bar = document.createElement("form");
   bar.method = "dialog";
   let at = 0;

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from streamvpr.records import Query
-    from streamvpr.report.element import Element
+    from streamvpr.report.element import Child, Element
 
 # Of more frames, those that share a column of the drawing are drawn as one line from the least
 # similarity to the greatest.
@@ -32,30 +32,25 @@ def signal(queries: Sequence[Query], threshold: float | None, *, stream: int) ->
     `queries` are those of one stream, the `stream`-th, by index: one or more.
     """
     x = Range.over(queries[0].query_idx, queries[-1].query_idx)
+    if all(query.score is None for query in queries):
+        drawn: Child = element("p", "No frame had a candidate that it could be compared with.")
+    else:
+        drawn = [_chart(queries, x, threshold), _reader(list(_steps(queries)), stream)]
+    return element(
+        "div", drawn, _decisions(queries, x), class_="signal", data_first=x.low, data_last=x.high
+    )
+
+
+def _chart(queries: Sequence[Query], x: Range, threshold: float | None) -> Element:
     y = _scores(queries, threshold)
     plot = drawing(
         element("path", d=_line(queries, x, y), class_="score"),
         _threshold(threshold, y),
-        [_dots(queries, verdict, x, y) for verdict in _present(queries)],
+        [_dots(queries, verdict, x, y) for verdict in reversed(_present(queries))],
         label=_said(queries, threshold),
     )
-    steps = list(_steps(queries))
-    return element(
-        "div",
-        chart(
-            plot,
-            x,
-            y,
-            x_label="query index",
-            y_label="best similarity",
-            below=element("div", class_="cursor", hidden="hidden"),
-        ),
-        _reader(steps, x, stream),
-        _decisions(queries, x),
-        class_="signal",
-        data_first=x.low,
-        data_last=x.high,
-    )
+    cursor = element("div", class_="cursor", hidden="hidden")
+    return chart(plot, x, y, x_label="query index", y_label="best similarity", below=cursor)
 
 
 def _scores(queries: Sequence[Query], threshold: float | None) -> Range:
@@ -110,7 +105,7 @@ def _threshold(threshold: float | None, y: Range) -> Element | None:
     return element("path", d=f"M0 {at:g}H{WIDTH:g}", class_="threshold")
 
 
-def _reader(steps: Sequence[Query], x: Range, stream: int) -> Element:
+def _reader(steps: Sequence[Query], stream: int) -> Element:
     """Frames to step through: a slider below the chart, and what it says of each of them.
 
     The numbers go to the page's script, without which there is no slider.

@@ -82,6 +82,7 @@ def track(streams: Sequence[StreamResults]) -> Element | None:
             element(
                 "svg",
                 [element("path", d=_way(s.queries, ground, frame), class_="way") for s in streams],
+                element("path", d=dots(_starts(streams, ground, frame)), class_="start"),
                 _links(closures, ground, frame),
                 viewBox=f"0 0 {width:.1f} {height:.1f}",
                 role="img",
@@ -94,8 +95,12 @@ def track(streams: Sequence[StreamResults]) -> Element | None:
         ),
         element(
             "figcaption",
-            element("span", class_="swatch v-accepted"),
-            "frames that closed a loop, with a line to where their match was taken",
+            element(
+                "p",
+                element("span", class_="swatch v-accepted"),
+                "frames that closed a loop, with a line to where their match was taken",
+            ),
+            element("p", element("span", class_="swatch v-start"), "where a stream begins"),
         ),
     )
 
@@ -147,6 +152,13 @@ def _way(queries: Sequence[Query], ground: Ground, frame: Frame) -> str:
             parts.append(pen + point(*frame.place(_here(query, ground))))
         pen = "L" if _is_known(query) else "M"
     return "".join(parts)
+
+
+def _starts(
+    streams: Sequence[StreamResults], ground: Ground, frame: Frame
+) -> list[tuple[float, float]]:
+    firsts = (next(filter(_is_known, stream.queries), None) for stream in streams)
+    return [frame.place(_here(first, ground)) for first in firsts if first is not None]
 
 
 def _links(closures: Sequence[Query], ground: Ground, frame: Frame) -> Iterator[Element]:

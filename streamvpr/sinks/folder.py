@@ -45,7 +45,7 @@ class FolderSink(Sink):
     for every frame and `summary.json` says from the start what runs: a run that is killed leaves
     what can be read. Plots are drawn at the end.
 
-    The disk takes some 250 bytes a frame, and 60 to 120 kB a closure for its picture; memory 17
+    The disk takes some 250 bytes a frame, and 60 to 170 kB a closure for its picture; memory 17
     bytes a frame of the newest 200,000 or so, and a bounded similarity matrix a stream.
     """
 

@@ -28,8 +28,8 @@ NEEDED = "needs playwright, axe-playwright-python and chromium (apt-get install 
 def browser() -> Iterator[Browser]:
     """Chromium without a window; it is the system's own, and nothing is downloaded.
 
-    No longer than a module: Playwright keeps an event loop running in this thread, beside which no
-    other test could run one.
+    While it is open an event loop runs on this thread: a test with a browser runs the program in
+    a process of its own, and tests of other modules must not find that loop.
     """
     chromium = shutil.which("chromium")
     if chromium is None:
