@@ -51,7 +51,7 @@ def missing(results: Results) -> Element | None:
     if not results.missing:
         return None
     return element(
-        "aside",
+        "section",
         element("h2", "What is missing here", id="missing"),
         element("ul", [element("li", sentence) for sentence in results.missing]),
         class_="missing",

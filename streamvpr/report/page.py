@@ -136,6 +136,8 @@ def _about(stream: StreamResults, results: Results) -> str:
     times = [query.query_time for query in stream.queries if query.query_time is not None]
     span = f" over {seconds(times[-1] - times[0])}" if len(times) > 1 else ""
     frames = count(len(stream.queries), "frame")
+    if all(query.score is None for query in stream.queries):
+        return f"{frames}{span}."
     threshold = results.threshold
     dashed = "" if threshold is None else f", dashed the threshold {threshold:.3g}"
     return (
