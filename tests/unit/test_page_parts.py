@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import socket
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -128,8 +130,36 @@ class TestTheBoard:
         assert board.loop(100).record.query_idx == 140
 
 
+class TestHealth:
+    @pytest.mark.parametrize(
+        ("states", "delivering"),
+        [
+            (["connected"], 1),
+            (["reconnected", "thawed", "decoding"], 3),
+            (["connected", "lost"], 1),
+            (["lost", "frozen", "ended", None], 0),
+        ],
+    )
+    def test_one_stream_that_delivers_is_enough(
+        self, board: Any, states: list[str | None], delivering: int
+    ) -> None:
+        from streamvpr.web.application import Application
+
+        board.streams = [replace(board.streams[0], followed=_Followed(state)) for state in states]
+        app = Application(board, metrics=None).routes()  # type: ignore[arg-type]
+        found = json.loads(asyncio.run(_read(app, "", path="/healthz")))
+        assert found["delivering"] == delivering
+        assert found["streams"] == len(states)
+        assert (found["status"] == "ok") is (delivering > 0)
+
+
+@dataclass
 class _Followed:
+    state: str | None = None
     name, live, span = "cam", False, None
+
+    def peek(self) -> _Followed:
+        return self
 
 
 class _Run:
@@ -146,7 +176,7 @@ def board() -> Any:
     return Board(_Run())  # type: ignore[arg-type]
 
 
-async def _read(app: Any, last: str) -> bytes:
+async def _read(app: Any, last: str, path: str = "/events") -> bytes:
     """All that an application answers."""
     said: list[bytes] = []
 
@@ -158,6 +188,6 @@ async def _read(app: Any, last: str) -> bytes:
         said.append(message.get("body", b""))
 
     headers = [(b"last-event-id", last.encode())]
-    scope = {"type": "http", "method": "GET", "path": "/events", "headers": headers}
+    scope = {"type": "http", "method": "GET", "path": path, "headers": headers}
     await app({**scope, "query_string": b""}, receive, send)
     return b"".join(said)

@@ -138,6 +138,13 @@ class TestWhatThereIs:
         assert answer.status == 503
         assert answer.json == {"status": "no stream delivers", "streams": 1, "delivering": 0}
 
+    def test_it_is_healthy_while_a_stream_delivers(self, serve: Start, camera: Any) -> None:
+        run = serve("-")
+        camera(run)
+        answer = run.wait_for("/healthz", lambda found: found["delivering"] == 1, "deliver")
+        assert answer == {"status": "ok", "streams": 1, "delivering": 1}
+        assert run.get("/healthz").status == 200
+
     def test_ctrl_c_ends_it_with_0(self, serve: Start, flight: Any) -> None:
         run = serve(flight.path, "--keep-serving")
         until(lambda: "its page stays" in run.err, "end", run)
