@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # How often it is looked whether there is more: what a reader waits at most. Whoever writes the
 # lines wakes nobody.
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.2
 # An event of this kind says how the streams do, every so many seconds.
 VITALS, VITALS_SECONDS = "vitals", 1.0
 # A reader that hears nothing for so long is told that all is well, and one that is gone is found.
