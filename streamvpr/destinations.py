@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamvpr.errors import ConfigError, StreamVPRError
@@ -10,12 +11,13 @@ from streamvpr.sinks import Fanout, JsonLinesSink, RotatingFile
 from streamvpr.sinks.broker import parse_broker
 from streamvpr.sinks.mqtt import MqttSink
 from streamvpr.sinks.receiver import parse_receiver
+from streamvpr.sinks.rerun_file import RerunFileSink
+from streamvpr.sinks.rerun_viewer import RerunViewerSink, parse_viewer
 from streamvpr.sinks.webhook import WebhookSink
 from streamvpr.web import open_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from streamvpr.config import DestinationOptions, RecognitionOptions, Records
     from streamvpr.sinks import Sink
@@ -51,6 +53,8 @@ def _opened(options: DestinationOptions, run: RecognitionOptions) -> Iterator[Si
         yield MqttSink(parse_broker(options.mqtt, run.credentials), run.records)
     if options.webhook is not None:
         yield WebhookSink(parse_receiver(options.webhook, run.credentials), run.records)
+    if options.rerun is not None:
+        yield _open_rerun(options.rerun)
 
 
 def _open_file(path: Path, options: DestinationOptions, kinds: Records) -> Sink:
@@ -58,3 +62,8 @@ def _open_file(path: Path, options: DestinationOptions, kinds: Records) -> Sink:
         path, most_bytes=round(options.jsonl_size * MEGABYTE), keep=options.jsonl_keep
     )
     return JsonLinesSink(file, kinds, name=str(path), close=file.close)
+
+
+def _open_rerun(destination: str) -> Sink:
+    viewer = parse_viewer(destination)
+    return RerunFileSink(Path(destination)) if viewer is None else RerunViewerSink(viewer)

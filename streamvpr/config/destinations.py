@@ -60,3 +60,10 @@ class DestinationOptions:
             "http[s]://[USER:PASSWORD@]HOST[:PORT][/PATH]."
         ),
     ] = None
+    rerun: Annotated[
+        str | None,
+        Parameter(
+            help="Draw the run for Rerun: FILE.rrd, connect (a viewer of this machine) or "
+            "connect:HOST:PORT. Needs the extra rerun."
+        ),
+    ] = None

@@ -38,12 +38,15 @@ class Outgoing(Generic[T]):
         *,
         window: int = 1,
         most: int = MOST_WAITING,
+        items: str = "records",
     ) -> None:
-        """`name` is what the log calls it. `hand_over` is called on the thread of its own.
+        """`name` and `items` are what the log calls it, and them. `hand_over` is called on the
+        thread of its own.
 
         `window` is how many may be on their way at once, `most` how many wait besides.
         """
         self._name = name
+        self._items = items
         self._hand_over = hand_over
         self._window = window
         self._most = most
@@ -76,14 +79,17 @@ class Outgoing(Generic[T]):
             self._changed.notify_all()
         if begins:
             logger.warning(
-                "%s: %d records wait already; the oldest are dropped", self._name, self._most
+                "%s: %d %s wait already; the oldest are dropped",
+                self._name,
+                self._most,
+                self._items,
             )
 
-    def settle(self, *, refused: bool = False) -> None:
-        """Say that one of those on their way has arrived, or was refused. From any thread."""
+    def settle(self, count: int = 1, *, refused: bool = False) -> None:
+        """Say that so many on their way have arrived, or were refused. From any thread."""
         with self._changed:
-            self._on_their_way -= 1
-            self._refused += refused
+            self._on_their_way -= count
+            self._refused += count if refused else 0
             self._changed.notify_all()
 
     def pause(self, seconds: float) -> bool:
@@ -131,6 +137,12 @@ class Outgoing(Generic[T]):
         self._say_what_is_lost(left)
 
     @property
+    def ending(self) -> bool:
+        """Whether the end has begun."""
+        with self._changed:
+            return self._deadline is not None
+
+    @property
     def over(self) -> bool:
         """Whether there is no time left for another try."""
         with self._changed:
@@ -171,4 +183,4 @@ class Outgoing(Generic[T]):
         }
         if any(lost.values()):
             said = ", ".join(f"{count} {why}" for why, count in lost.items() if count)
-            logger.warning("%s: of %d records %s", self._name, self._put, said)
+            logger.warning("%s: of %d %s %s", self._name, self._put, self._items, said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
@@ -21,6 +22,35 @@ WHITE = (245, 245, 245)
 
 def draw_preview(decision: Decision) -> bytes | None:
     """JPEG of an accepted decision; None where the thumbnails were not kept."""
+    pair = side_by_side(decision)
+    if pair is None:
+        return None
+    for start, end in inlier_lines(decision, pair):
+        (first, last) = _pixels(np.stack([start, end]))
+        cv2.line(pair.canvas, first, last, GREEN, 1, cv2.LINE_AA)
+        cv2.circle(pair.canvas, first, 2, GREEN, -1, cv2.LINE_AA)
+        cv2.circle(pair.canvas, last, 2, GREEN, -1, cv2.LINE_AA)
+    return pair.jpeg()
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The pictures of query and match beside each other, and what they are below them."""
+
+    canvas: Image
+    """(H, left + right, 3) uint8 BGR."""
+    left: int
+    right: int
+    """Widths of the pictures in pixels."""
+
+    def jpeg(self) -> bytes:
+        """The canvas as a file."""
+        _, data = cv2.imencode(".jpg", self.canvas, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+        return bytes(data)
+
+
+def side_by_side(decision: Decision) -> Pair | None:
+    """Query left and match right; None where the thumbnails were not kept."""
     query, match = decision.query, decision.match
     if match is None or query.thumbnail is None or match.place.thumbnail is None:
         return None
@@ -29,28 +59,24 @@ def draw_preview(decision: Decision) -> bytes | None:
     canvas = np.zeros((height + CAPTION_HEIGHT, left.shape[1] + right.shape[1], 3), np.uint8)
     canvas[: left.shape[0], : left.shape[1]] = left
     canvas[: right.shape[0], left.shape[1] :] = right
-    _draw_inliers(canvas, decision, left.shape[1], right.shape[1])
     _caption(canvas, _text(decision), left.shape[1])
-    _, data = cv2.imencode(".jpg", canvas, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    return bytes(data)
+    return Pair(canvas, left.shape[1], right.shape[1])
+
+
+def inlier_lines(decision: Decision, pair: Pair) -> NDArray[np.float32]:
+    """(N, 2, 2) x, y of the two ends of each line in pixels of the canvas, N at most MOST_LINES."""
+    verification, match = decision.verification, decision.match
+    if verification is None or verification.query_points is None or match is None:
+        return np.empty((0, 2, 2), np.float32)
+    assert verification.match_points is not None
+    starts = verification.query_points * (pair.left / decision.query.width)
+    ends = verification.match_points * (pair.right / match.place.width) + [pair.left, 0]
+    step = max(1, -(-len(starts) // MOST_LINES))
+    return np.stack([starts[::step], ends[::step]], axis=1).astype(np.float32)
 
 
 def _decode(jpeg: bytes) -> Image:
     return np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), np.uint8)
-
-
-def _draw_inliers(canvas: Image, decision: Decision, left: int, right: int) -> None:
-    verification, match = decision.verification, decision.match
-    if verification is None or verification.query_points is None or match is None:
-        return
-    assert verification.match_points is not None
-    starts = verification.query_points * (left / decision.query.width)
-    ends = verification.match_points * (right / match.place.width) + [left, 0]
-    step = max(1, -(-len(starts) // MOST_LINES))
-    for start, end in zip(_pixels(starts[::step]), _pixels(ends[::step]), strict=True):
-        cv2.line(canvas, start, end, GREEN, 1, cv2.LINE_AA)
-        cv2.circle(canvas, start, 2, GREEN, -1, cv2.LINE_AA)
-        cv2.circle(canvas, end, 2, GREEN, -1, cv2.LINE_AA)
 
 
 def _pixels(points: NDArray[np.floating]) -> list[tuple[int, int]]:

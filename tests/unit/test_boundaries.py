@@ -81,6 +81,7 @@ def test_there_is_something_to_look_at() -> None:
         ("prometheus_client", {"web/metrics.py"}),
         ("paho", {"sinks/mqtt.py"}),
         ("http", {"sinks/poster.py", "web/guard.py"}),
+        ("rerun", {module for module in MODULES if module.startswith("sinks/rerun")}),
         ("yaml", {"geometry/camera_file.py"}),
         ("matplotlib", {"sinks/plot.py", "export/pictures.py"}),
         ("torch", {module for module in MODULES if module.startswith("export/")}),
@@ -173,7 +174,7 @@ def test_the_pure_parts_know_nothing_of_video_models_or_event_loops() -> None:
 def test_importing_the_package_loads_no_heavy_library() -> None:
     code = (
         "import sys, streamvpr, streamvpr.cli;"
-        "heavy = {'matplotlib', 'onnxruntime', 'onnx', 'paho', 'ray', 'torch', 'yaml'};"
+        "heavy = {'matplotlib', 'onnxruntime', 'onnx', 'paho', 'ray', 'rerun', 'torch', 'yaml'};"
         "print(*sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run(
