@@ -42,6 +42,8 @@ from streamvpr.library import decide, match, run
 from streamvpr.maps import History, MapReader, MapWriter
 from streamvpr.maps import open_reader as open_map
 from streamvpr.records import LoopClosure, Query
+from streamvpr.running import open_run
+from streamvpr.sinks import Sink
 from streamvpr.sources import Clip, SourceOptions, open_source
 
 __all__ = [
@@ -74,6 +76,7 @@ __all__ = [
     "Query",
     "RunOptions",
     "Scores",
+    "Sink",
     "SourceError",
     "SourceLost",
     "SourceOpenError",
@@ -94,6 +97,7 @@ __all__ = [
     "open_embedder",
     "open_extractor",
     "open_map",
+    "open_run",
     "open_source",
     "read_camera",
     "run",

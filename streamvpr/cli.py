@@ -10,7 +10,7 @@ import sys
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import cv2
 import cyclopts
@@ -21,6 +21,7 @@ from rich.console import Console
 from threadpoolctl import threadpool_limits
 
 from streamvpr import __version__
+from streamvpr.completion import Shell  # noqa: TC001 - read by cyclopts at run time
 from streamvpr.config import (
     BenchOptions,
     CalibrateOptions,
@@ -35,6 +36,7 @@ from streamvpr.eval_command import evaluate
 from streamvpr.execution import INTERRUPTED, execute, print_text, stopped_by_signals
 from streamvpr.export import ExportOptions, export_model
 from streamvpr.map_commands import maps
+from streamvpr.report_command import report
 from streamvpr.running import open_run
 from streamvpr.session import open_offline
 from streamvpr.settings_file import read_quiet, read_settings, read_sources
@@ -69,6 +71,7 @@ app = App(
 
 app.command(maps)
 app.command(evaluate, name="eval")
+app.command(report)
 
 SourceArgument = Annotated[
     str,
@@ -236,6 +239,26 @@ def demo(
     return flight.run_demo(output_dir, console)
 
 
+@app.command
+def completion(
+    shell: Annotated[Shell, Parameter(help="bash, zsh or fish.")],
+    /,
+    *,
+    install: Annotated[
+        bool,
+        Parameter(help="Put it where your shell finds it, instead of printing it.", negative=()),
+    ] = False,
+) -> int:
+    """What lets a shell complete commands, options and files: print it, or install it."""
+    from streamvpr import completion as shells
+
+    if not install:
+        print_text(shells.script(app, shell).rstrip("\n"))
+        return 0
+    logger.info("wrote %s; begin a new %s", shells.install(app, shell), shell.value)
+    return 0
+
+
 @app.meta.default
 def launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
@@ -243,7 +266,11 @@ def launch(
     log_level: Annotated[
         LogLevel | None, Parameter(help="Least severity of what goes to stderr. Default: info.")
     ] = None,
-    quiet: Annotated[bool | None, Parameter(help="Only errors go to stderr.", negative=())] = None,
+    quiet: Annotated[
+        bool | None,
+        # Said for completion, which takes a flag that may be None for one with a value.
+        Parameter(help="Only errors go to stderr.", negative=(), n_tokens=0),
+    ] = None,
 ) -> int:
     """Set up logging and settings, then run the command."""
     settings = {} if config is None else read_settings(config)
@@ -252,19 +279,28 @@ def launch(
         log_level or settings.pop("log-level", None) or LogLevel.INFO,
         quiet=read_quiet(settings.pop("quiet", False)) if quiet is None else quiet,
     )
-    # The first found wins: variables before the file; flags come before both.
-    app.config = (
-        Env("STREAMVPR_", command=False),
-        Dict(settings, source=str(config), use_commands_as_keys=False),
-    )
     # A lone - is no option: it is standard input, under a name that does not look like one.
     reads_input = bool(tokens) and tokens[0] in ("run", "match", "calibrate", "eval", "bench")
     plain = [READ_AS if reads_input and t == STANDARD_INPUT else t for t in tokens]
+    # The first found wins: variables before the file; flags come before both.
+    app.config = (Env("STREAMVPR_", command=False), _as_config(settings, plain, config))
     command, bound, _ = app.parse_args(plain, exit_on_error=False, print_error=False)
     if command in (run, calibrate, bench) and not bound.args:
         bound.arguments["sources"] = tuple(sources)
     code = command(*bound.args, **bound.kwargs)
     return code if isinstance(code, int) else 0
+
+
+def _as_config(settings: dict[str, Any], tokens: list[str], config: Path | None) -> Dict:
+    """The keys of the file as those of the command that the tokens name.
+
+    Of keys for any command cyclopts drops without a word those that are called like one, as `map`.
+    """
+    command, _, _ = app.parse_commands(tokens)
+    nested: dict[str, Any] = settings
+    for name in reversed(command):
+        nested = {name: nested}
+    return Dict(nested, source=str(config))
 
 
 def main() -> None:
@@ -338,4 +374,7 @@ class _ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        console.print(f"streamvpr: {level}{_one_line(record.getMessage())}")
+        message = record.getMessage()
+        # What is to be read as it is, such as a token that was made up for the reader.
+        shown = message if getattr(record, "verbatim", False) else _one_line(message)
+        console.print(f"streamvpr: {level}{shown}")

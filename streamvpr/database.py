@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from streamvpr.frames import Descriptor, Place, Position
+    from streamvpr.frames import Descriptor, Place, PlaceKey, Position
 
 
 class PlaceDatabase:
@@ -177,6 +177,10 @@ class PlaceDatabase:
         place = self._places[self._ring.slot(row)]
         assert place is not None
         return place
+
+    def key(self, row: int) -> PlaceKey:
+        """What tells the place of a row apart, also where the rest of it must be read first."""
+        return self.place(row).key
 
     def holds(self, place: Place) -> bool:
         """Whether a place is one of these."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shlex
 from typing import TYPE_CHECKING
 
 import cv2
@@ -59,9 +60,11 @@ def run_demo(folder: Path, console: Console) -> int:
         progress=logger.isEnabledFor(logging.INFO),
     )
     logger.info(
-        "the pictures: %s (query and match side by side), %s",
+        "the pictures: %s (query and match side by side), %s; `streamvpr report %s` makes one page "
+        "of all",
         folder / "matches",
         folder / "similarity_plot.png",
+        shlex.quote(str(folder)),
     )
     return code
 

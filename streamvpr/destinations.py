@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamvpr.errors import StreamVPRError
+from streamvpr.errors import ConfigError, StreamVPRError
 from streamvpr.sinks import Fanout, JsonLinesSink, RotatingFile
 from streamvpr.sinks.broker import parse_broker
 from streamvpr.sinks.mqtt import MqttSink
@@ -14,6 +14,7 @@ from streamvpr.sinks.receiver import parse_receiver
 from streamvpr.sinks.rerun_file import RerunFileSink
 from streamvpr.sinks.rerun_viewer import RerunViewerSink, parse_viewer
 from streamvpr.sinks.webhook import WebhookSink
+from streamvpr.web import open_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +43,10 @@ def open_destinations(options: DestinationOptions, run: RecognitionOptions) -> l
 
 
 def _opened(options: DestinationOptions, run: RecognitionOptions) -> Iterator[Sink]:
+    if options.serve is not None:
+        yield open_page(options.serve, keep=options.keep_serving)
+    elif options.keep_serving:
+        raise ConfigError("--keep-serving is about the live page; give --serve HOST:PORT")
     if options.jsonl is not None:
         yield _open_file(options.jsonl, options, run.records)
     if options.mqtt is not None:

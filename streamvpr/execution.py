@@ -68,6 +68,9 @@ def execute(
         code = 0
     finally:
         logger.info("%s", session.summary())
+    if code == 0:
+        for sink in sinks:
+            sink.linger()
     return code
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Image = NDArray[np.uint8]
     Homography = NDArray[np.float64]
     Epipolar = NDArray[np.float64]
+    PlaceKey = tuple[str | None, str, int]
 
 
 class Picture(Protocol):
@@ -175,7 +176,7 @@ class Place:
     """Where it was seen, where its source says so."""
 
     @property
-    def key(self) -> tuple[str | None, str, int]:
+    def key(self) -> PlaceKey:
         """Tells places apart: session, stream, index."""
         return self.session, self.stream, self.index
 

@@ -192,9 +192,12 @@ class Kit:
         )
 
     def output(
-        self, sinks: Iterable[Sink], paths: list[str]
+        self, sinks: Iterable[Sink], paths: list[str], *, past: PlaceDatabase | None = None
     ) -> tuple[ClosureChooser, ClosureCounter]:
-        """Where decisions go: the sinks given, a counter, and the output folder."""
+        """Where decisions go: the sinks given, a counter, and the output folder.
+
+        `past` are the places that queries are matched with, where that is not their own past.
+        """
         counter = ClosureCounter()
         served: list[Sink] = [counter, *sinks]
         folder = self._options.output_dir
@@ -205,6 +208,7 @@ class Kit:
                     settings=self.effective(),
                     sources=paths,
                     sim_threshold=self._sim_threshold,
+                    past=past,
                 )
             )
         return ClosureChooser(Fanout(served), self._options.emit), counter

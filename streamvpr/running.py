@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from streamvpr.config import RunOptions
+    from streamvpr.database import PlaceDatabase
     from streamvpr.records import Health
     from streamvpr.sinks import Sink
     from streamvpr.summary import Summary
@@ -44,6 +45,10 @@ class Running(Protocol):
     @property
     def settings(self) -> dict[str, Any]:
         """The settings that hold, as TOML takes them."""
+
+    @property
+    def past(self) -> PlaceDatabase | None:
+        """The places that all queries are matched with; None where that is their own past."""
 
     @property
     def stuck_for(self) -> float:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from streamvpr.evaluation import CurvePoint
+    from streamvpr.records import Query
     from streamvpr.truth import Truth
 
 T = TypeVar("T")
@@ -84,6 +85,11 @@ def score_run(
         queries = evaluation.read_queries(lines, stream=stream)
     except StoreError as error:
         raise StoreError(f"{name}: {error}") from error
+    return score_queries(name, queries, truth)
+
+
+def score_queries(name: str, queries: list[Query], truth: Truth) -> ScoredRun:
+    """Score the query records of a run. Raises as `score_run`."""
     judged, positives = truth.judge(name, queries)
     return ScoredRun(
         name,

@@ -45,10 +45,12 @@ class Session:
         counter: ClosureCounter,
         settings: dict[str, Any],
         prior: Prior | None = None,
+        past: PlaceDatabase | None = None,
     ) -> None:
         """`settings` are those that hold. `prior` is the map that is searched, which is let go of
-        at the end."""
+        at the end. `past` holds the places of `match`."""
         self.settings = settings
+        self.past = past
         self._pipelines = pipelines
         self._databases = databases
         self._sink = sink
@@ -181,12 +183,13 @@ def open_offline(
         remember = _remember(recognizer, options)
         past = kit.stream(opened[0], recognizer, remember, None, shown=shown)
         present = kit.stream(opened[1], recognizer, recognizer.observe, None, shown=shown)
-        output, counter = kit.output(sinks, [source.path for source in opened])
+        places = recognizer.database
+        output, counter = kit.output(sinks, [source.path for source in opened], past=places)
     except BaseException:
         _close(opened)
         raise
     pipelines = [kit.pipeline([past], output), kit.pipeline([present], output)]
-    return Session(pipelines, [recognizer.database], output, counter, kit.effective())
+    return Session(pipelines, [places], output, counter, kit.effective(), past=places)
 
 
 def _open_against_map(
@@ -206,13 +209,14 @@ def _open_against_map(
         shown = kit.shown(sinks)
         recognizer = kit.recognizer(None, database=prior.history, knows_sessions=True)
         stream = kit.stream(source, recognizer, recognizer.observe, None, shown=shown)
-        output, counter = kit.output(sinks, [str(path), source.path])
+        places = recognizer.database
+        output, counter = kit.output(sinks, [str(path), source.path], past=places)
     except BaseException:
         source.close()
         _discard(prior)
         raise
-    pipelines, databases = [kit.pipeline([stream], output)], [recognizer.database]
-    return Session(pipelines, databases, output, counter, kit.effective(), prior)
+    pipelines = [kit.pipeline([stream], output)]
+    return Session(pipelines, [places], output, counter, kit.effective(), prior, past=places)
 
 
 def open_sources(sources: list[str], options: RunOptions) -> list[Source]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from streamvpr.thinning import Thinned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from streamvpr.frames import Descriptor
-
-T = TypeVar("T")
 
 # All pairs of so many are compared in seconds; their descriptors of 1024 numbers are 20 MB.
 MOST_VIEWS = 5000
@@ -43,8 +43,8 @@ class ViewCollector:
     """
 
     def __init__(self, most: int = MOST_VIEWS) -> None:
-        self._kept: _Thinned[tuple[Descriptor, int, int]] = _Thinned(most)
-        self._neighbours: _Thinned[float] = _Thinned(most)
+        self._kept: Thinned[tuple[Descriptor, int, int]] = Thinned(most)
+        self._neighbours: Thinned[float] = Thinned(most)
         self._newest: tuple[Descriptor, int, int] | None = None
 
     @property
@@ -68,20 +68,3 @@ class ViewCollector:
             np.array(indices, np.int64),
             np.array(self._neighbours.items, np.float32),
         )
-
-
-class _Thinned(Generic[T]):
-    """Up to `most` items, evenly spread over all that were added."""
-
-    def __init__(self, most: int) -> None:
-        self.items: list[T] = []
-        self.taken = 0
-        self._most = most
-        self._step = 1
-
-    def add(self, item: T) -> None:
-        if self.taken % self._step == 0:
-            self.items.append(item)
-        if len(self.items) > self._most:
-            self.items, self._step = self.items[::2], self._step * 2
-        self.taken += 1

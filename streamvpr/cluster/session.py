@@ -42,6 +42,7 @@ class ClusterSession:
     ) -> None:
         """Takes over all of them. `settings` are those that hold."""
         self.settings = settings
+        self.past = None
         self.streams = streams
         self._crew = crew
         self._sink = sink

@@ -27,7 +27,10 @@ class ModelOptions:
 
     model: Annotated[
         str | None,
-        Parameter(help="Name from `streamvpr models`, or path to .onnx. Default: the bundled one."),
+        Parameter(
+            help="Name from `streamvpr models`, or path to .onnx with its card (.toml) beside it. "
+            "Default: the bundled one."
+        ),
     ] = None
     device: Annotated[
         Device,
@@ -45,12 +48,13 @@ class ModelOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DescribingOptions(ModelOptions):
-    """What every command has that describes the frames of sources with a model."""
+    """Which frames of the sources are processed, and how they are read."""
 
     batch_size: Annotated[
         int,
         Parameter(
-            help="Most frames in one run of the model. Never changes what is printed.",
+            help="Most frames that go to the model together: at once on a GPU, one after the other "
+            "on a CPU. Never changes what is printed.",
             validator=within(1, 1024),
         ),
     ] = 8
@@ -65,13 +69,14 @@ class DescribingOptions(ModelOptions):
     start: Annotated[
         float,
         Parameter(
-            help="Skip this much of the beginning: seconds or HH:MM:SS.", converter=to_seconds
+            help="Skip this much of the beginning of each video: seconds or HH:MM:SS.",
+            converter=to_seconds,
         ),
     ] = 0.0
     duration: Annotated[
         float | None,
         Parameter(
-            help="Process only this much: seconds or HH:MM:SS.",
+            help="Process only this much of each video: seconds or HH:MM:SS.",
             converter=to_seconds,
             validator=within(above=0),
         ),

@@ -13,6 +13,20 @@ from streamvpr.parsing import within
 class DestinationOptions:
     """Others that take the records of a run, and show it."""
 
+    serve: Annotated[
+        str | None,
+        Parameter(
+            help="Show the run on a live page at HOST:PORT, or at PORT of this machine alone. For "
+            "other machines than this one it asks for a token, which is printed unless "
+            "STREAMVPR_TOKEN holds one. Needs the extra web."
+        ),
+    ] = None
+    keep_serving: Annotated[
+        bool,
+        Parameter(
+            help="With --serve: the page stays when the run is done, until Ctrl-C.", negative=()
+        ),
+    ] = False
     jsonl: Annotated[
         Path | None,
         Parameter(help="Append the records, those of --records, to this file, too."),

@@ -32,7 +32,7 @@ class Emit(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class RecognitionOptions(DescribingOptions):
-    """What `run` and `match` have in common."""
+    """What is recognised, and what is told of it: of `run` and `match` alike."""
 
     sim_threshold: Annotated[
         float | None,
@@ -50,12 +50,17 @@ class RecognitionOptions(DescribingOptions):
     capacity: Annotated[
         int,
         Parameter(
-            help="Places kept per stream, the oldest evicted; memory is bounded by it.",
+            help="Places kept per stream, the oldest evicted; memory is bounded by it, to what "
+            "`doctor` says.",
             validator=within(1, 10_000_000),
         ),
     ] = 20_000
     verify_geom: Annotated[
-        bool, Parameter(help="Verify candidates by local features and the geometry of two views.")
+        bool,
+        Parameter(
+            help="Verify candidates by local features and the geometry of two views. Without, "
+            "similarity decides alone, by a stricter threshold."
+        ),
     ] = True
     geometry: Annotated[
         Geometry,
@@ -68,7 +73,8 @@ class RecognitionOptions(DescribingOptions):
         str | None,
         Parameter(
             help="Calibration of the camera (ROS camera_info, Kalibr, OpenCV; FILE#cam1 of a "
-            "chain): closures get the rotation and the direction of the translation."
+            "chain): closures get the rotation and the direction of the translation. Needs the "
+            "extra camera."
         ),
     ] = None
     min_inliers: Annotated[
@@ -106,7 +112,8 @@ class RecognitionOptions(DescribingOptions):
     centre: Annotated[
         bool,
         Parameter(
-            help="Compare descriptors less the mean of the stream's own past, which all share.",
+            help="Compare descriptors less the mean of the stream's own past, which all share: "
+            "better on some streams, worse on others; try it.",
             negative=(),
         ),
     ] = False
@@ -135,18 +142,25 @@ class RecognitionOptions(DescribingOptions):
     local_features: Annotated[
         FeatureKind | None,
         Parameter(
-            help="What geometry compares: orb, sift, xfeat. Default: orb, or sift with "
-            "--rotation-invariant."
+            help="What geometry compares: orb, sift, xfeat (a small network that knows places "
+            "through snow and sun, for 40 ms of a core a picture instead of 6). Default: orb, or "
+            "sift with --rotation-invariant."
         ),
     ] = None
     rotation_invariant: Annotated[
         bool,
-        Parameter(help="Views from above, at any heading.", negative=()),
+        Parameter(
+            help="Views from above, at any heading: SIFT features, for 55 ms of a core a picture "
+            "instead of 6.",
+            negative=(),
+        ),
     ] = False
     sequence_length: Annotated[
         int,
         Parameter(
-            help="Consecutive frames that must agree; 1: single frames.", validator=within(1, 200)
+            help="Consecutive frames that must agree, at 0.8 to 1.25 times the speed; 1: single "
+            "frames.",
+            validator=within(1, 200),
         ),
     ] = 1
     bidirectional: Annotated[
@@ -169,7 +183,8 @@ class RecognitionOptions(DescribingOptions):
     output_dir: Annotated[
         Path | None,
         Parameter(
-            help="Also write loop_closures.json, matches/, similarity_plot.png and run.toml there."
+            help="Also write loop_closures.json, matches/, queries.jsonl, plots and settings "
+            "there, for `report` to read."
         ),
     ] = None
     seed: Annotated[

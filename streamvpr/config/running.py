@@ -19,7 +19,7 @@ HEALTH_SECONDS = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(RecognitionOptions):
-    """Online: each frame against the past only."""
+    """Online: what may match, what is kept of it, and what becomes of sources."""
 
     exclude_recent: Annotated[
         int | None,
@@ -34,11 +34,17 @@ class RunOptions(RecognitionOptions):
     ] = 0
     exclude_seconds: Annotated[
         float | None,
-        Parameter(help="The same in seconds of stream time.", validator=within(0)),
+        Parameter(
+            help="The same in seconds of stream time; alone it replaces --exclude-recent.",
+            validator=within(0),
+        ),
     ] = None
     concat: Annotated[
         bool,
-        Parameter(help="The sources are the files of one recording: one stream, one clock."),
+        Parameter(
+            help="The sources are the files of one recording, as DJI and GoPro split them: one "
+            "stream, one clock."
+        ),
     ] = False
     map: Annotated[
         Path | None,
@@ -150,7 +156,10 @@ class MatchOptions(RecognitionOptions):
 
     output_dir: Annotated[
         Path | None,
-        Parameter(help="Where loop_closures.json, matches/, similarity_plot.png, run.toml go."),
+        Parameter(
+            help="Where loop_closures.json, matches/, queries.jsonl, plots and settings go, for "
+            "`report` to read."
+        ),
     ] = Path("outputs")
 
 

@@ -61,6 +61,6 @@ def _memory(model: str | None) -> Finding:
     return Finding(
         f"a place takes up to {place:,} bytes (descriptor {descriptor:,}, features: {each}); "
         f"--capacity {capacity} is at most {place * capacity / 1e6:,.0f} MB a stream, thumbnails "
-        f"with --output-dir on top",
+        f"with --output-dir and --serve on top",
         values,
     )

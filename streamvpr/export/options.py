@@ -82,6 +82,7 @@ class ExportOptions:
         Parameter(
             name="--stride-in-1x1",
             negative="--no-stride-in-1x1",
+            n_tokens=0,
             help="The ResNet is one of 2015 (v1), with its strides in the 1x1 convolutions. "
             "Default: found out from the weights.",
         ),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from streamvpr.frames import Descriptor, Features
+    from streamvpr.frames import Descriptor, Features, PlaceKey
     from streamvpr.maps.model import MapModel
 
 
@@ -100,6 +100,11 @@ class History(PlaceDatabase):
     def place(self, row: int) -> Place:
         """The place of a row. Raises StoreError where the file cannot be read any more."""
         return self._shelf.place(row)
+
+    def key(self, row: int) -> PlaceKey:
+        """Session, stream and index of the place of a row; nothing is read."""
+        line, order = self.line(row), int(self._orders[row])
+        return line.session, line.stream, order - line.start
 
     @property
     def numbers(self) -> NDArray[np.int64]:

@@ -51,6 +51,9 @@ class Sink:
     def close(self) -> None:
         """Finish what was begun. Called once, also after an error. Raises StoreError."""
 
+    def linger(self) -> None:
+        """Stay after all is done and closed, where somebody asked for that. On the main thread."""
+
 
 class Fanout(Sink):
     """Several sinks as one: one that fails is dropped, and the others go on."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 from typing import TYPE_CHECKING
 
 from streamvpr.errors import StoreError
+from streamvpr.sinks.lines import append_whole
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -41,12 +41,8 @@ class RotatingFile:
         """Append a line, in a new file where it does not fit. Raises OSError."""
         if self._size and self._size + len(data) > self._most_bytes:
             self._rotate()
-        written = self._file.write(data)
-        if written < len(data):
-            self._file.truncate(self._size)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
-        self._size += written
-        return written
+        self._size += append_whole(self._file, data, self._size)
+        return len(data)
 
     def flush(self) -> None:
         """Nothing is held back."""

@@ -76,7 +76,12 @@ def assert_is_an_output_folder(folder: Path, loops: list[dict[str, Any]]) -> Non
         assert picture.shape[1] == 2 * 320
         assert picture.shape[0] > 240
     assert (folder / "similarity_plot.png").read_bytes().startswith(PNG)
+    assert (folder / "similarity_matrix.png").read_bytes().startswith(PNG)
     assert (folder / "run.toml").is_file()
+    assert json.loads((folder / "summary.json").read_text())["figures"]["closures"] == len(loops)
+    queries = (folder / "queries.jsonl").read_text().splitlines()
+    accepted = [q for q in map(json.loads, queries) if q["decision"] == "accepted"]
+    assert [q["query_idx"] for q in accepted] == [one["query_idx"] for one in loops]
 
 
 class TestRun:
@@ -220,6 +225,10 @@ class TestMatch:
         arguments = ("--model", tiny_model, "--fps", 0, "--records", "queries", "--top-k", 2)
         result = cli("match", database.path, query.path, *arguments, "--output-dir", tmp_path)
         assert [line["query_idx"] for line in result.lines] == list(range(20))
+        assert (tmp_path / "queries.jsonl").read_bytes() == result.out
+        (matrix,) = json.loads((tmp_path / "summary.json").read_text())["matrices"]
+        assert matrix["queries"] == list(range(20))
+        assert matrix["places"] == [[None, database.path.stem, index] for index in range(48)]
         assert not [line for line in result.lines if line["decision"] == "accepted"]
         assert {line["decision"] for line in result.lines} == {"below_threshold"}
         assert json.loads((tmp_path / "loop_closures.json").read_text()) == []

@@ -144,7 +144,9 @@ class TestOutputs:
         assert (result.code, result.out) == (5, b"")
         assert str(tmp_path / "out") in result.error
 
-    @pytest.mark.parametrize("name", ["loop_closures.json", "run.toml"])
+    @pytest.mark.parametrize(
+        "name", ["loop_closures.json", "run.toml", "queries.jsonl", "similarity_matrix.png"]
+    )
     def test_a_folder_where_a_file_should_be(
         self, run: Make, flight: Any, tmp_path: Path, name: str
     ) -> None:
@@ -192,11 +194,11 @@ class TestOutputs:
     def test_a_disk_that_fills_up(
         self, process: Make, flight: Any, tiny_model: Path, tmp_path: Path
     ) -> None:
-        """No file may grow beyond what a few closures take."""
+        """No file may grow beyond what a lap of records and a few closures take."""
 
         def limit() -> None:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
 
         result = process(
             *("run", flight.path, "--model", tiny_model, "--fps", 0, "--top-k", 1),
@@ -208,6 +210,9 @@ class TestOutputs:
         closures = json.loads((tmp_path / "loop_closures.json").read_text())
         assert closures == result.lines[: len(closures)]
         assert len(result.lines) >= 1
+        queries = (tmp_path / "queries.jsonl").read_bytes()
+        assert queries.endswith(b"\n")
+        assert {json.loads(line)["type"] for line in queries.splitlines()} == {"query"}
 
     def test_a_reader_that_leaves_ends_the_run_quietly(
         self, command: list[str], make_flight: Make, tiny_model: Path
@@ -282,6 +287,18 @@ class TestSignals:
         assert 0 < len(indices) < 900
         json.loads((tmp_path / "loop_closures.json").read_text())
         assert (tmp_path / "similarity_plot.png").is_file()
+
+    def test_a_run_that_is_killed_leaves_what_can_be_read(
+        self, long_run: subprocess.Popen[bytes], tmp_path: Path
+    ) -> None:
+        long_run.kill()
+        out, _ = long_run.communicate(timeout=20)
+        queries = (tmp_path / "queries.jsonl").read_bytes()
+        assert queries.endswith(b"\n")
+        assert queries.startswith(out) or out.startswith(queries)
+        assert json.loads((tmp_path / "loop_closures.json").read_text()) == []
+        summary = json.loads((tmp_path / "summary.json").read_text())
+        assert (summary["command"], summary["ended"]) == ("run", None)
 
     def test_the_second_interrupt_ends_with_130_soon(
         self, long_run: subprocess.Popen[bytes], tmp_path: Path

@@ -80,6 +80,8 @@ class TestTwoSessions:
         assert done.code == 0
         assert {line["match_session"] for line in done.lines} == {"monday"}
         assert [line["query_idx"] for line in done.lines] == list(range(flight.frames))
+        (matrix,) = json.loads((tmp_path / "out" / "summary.json").read_text())["matrices"]
+        assert matrix["places"] == [["monday", "flight", index] for index in range(flight.frames)]
 
     def test_several_streams_and_sessions(self, run: Make, make_flight: Make, campus: Path) -> None:
         here, there = make_flight(1, frames=30), make_flight(2, frames=30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,6 @@ from streamvpr.config import RunOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Make = Callable[..., Any]
 
@@ -75,6 +75,18 @@ class TestPrecedence:
         config.write_text("exclude_recent = 5\nmin-loop-gap = 6\n")
         chosen = options("--config", config)
         assert (chosen.exclude_recent, chosen.min_loop_gap) == (5, 6)
+
+    def test_a_key_may_be_called_like_a_command(self, options: Make, tmp_path: Path) -> None:
+        config = tmp_path / "a.toml"
+        config.write_text('map = "campus.vpr"\n')
+        assert options("--config", config).map == Path("campus.vpr")
+
+    def test_the_file_is_for_commands_of_commands_too(self, cli: Make, tmp_path: Path) -> None:
+        config = tmp_path / "a.toml"
+        config.write_text("measure = true\nmosst = 3\n")
+        result = cli("map", "prune", tmp_path / "a.vpr", "--config", config)
+        assert result.code == 2
+        assert "mosst" in result.error
 
     def test_the_models_folder_is_no_option(
         self, options: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

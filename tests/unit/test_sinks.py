@@ -20,6 +20,7 @@ from streamvpr.config import Records, RunOptions
 from streamvpr.errors import OutputClosed, StoreError, StreamVPRError
 from streamvpr.frames import Decision, StreamEvent, StreamState, Verdict, Verification
 from streamvpr.sinks import Fanout, FolderSink, JsonLinesSink, RotatingFile, Sink
+from streamvpr.summary import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,6 +46,16 @@ HEALTH = records.Health(
     places=3,
     places_bytes=3000,
     resident_bytes=None,
+)
+
+SUMMARY = Summary(
+    frames=84,
+    closures=43,
+    places=80,
+    skipped=1,
+    dropped=2,
+    seconds=7.3,
+    busy={"decode": 0.1, "embed": 5.7},
 )
 
 
@@ -228,7 +239,9 @@ class TestFolder:
             make_decision(
                 keyframe=make_keyframe(40, stream="../b d", thumbnail=jpeg(64, 48)),
                 match=make_candidate(3, thumbnail=jpeg(80, 60)),
-                verification=Verification(9, 2, np.eye(3), points, points),
+                verification=Verification(
+                    9, 2, homography=np.eye(3), query_points=points, match_points=points
+                ),
             ),
         )
         (preview,) = (tmp_path / "matches").iterdir()
@@ -252,6 +265,80 @@ class TestFolder:
         text = (tmp_path / "run.toml").read_text(encoding="utf-8")
         assert tomllib.loads(text) == settings
         assert 'c"\\\\.mp4' in text
+
+    def test_every_frame_has_its_record_as_soon_as_it_is_decided_on(
+        self, open_folder: Make, tmp_path: Path, make_decision: Make, make_keyframe: Make
+    ) -> None:
+        (tmp_path / "queries.jsonl").write_text("of an earlier run\n" * 100)
+        sink = open_folder(tmp_path)
+        printed = io.BytesIO()
+        for decision in (Decision(make_keyframe(0), Verdict.STATIONARY), make_decision(40)):
+            told(sink, decision)
+            JsonLinesSink(printed, Records.QUERIES).write(decision)
+            assert (tmp_path / "queries.jsonl").read_bytes() == printed.getvalue()
+
+    def test_the_summary_says_from_the_start_what_runs_and_in_the_end_what_it_did(
+        self, open_folder: Make, tmp_path: Path
+    ) -> None:
+        def told() -> dict[str, Any]:
+            found = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+            assert isinstance(found, dict)
+            return found
+
+        sink = open_folder(tmp_path, sources=["a.mp4"])
+        begun = told()
+        assert (begun["command"], begun["sources"]) == ("run", ["a.mp4"])
+        assert begun["machine"]["cpus"] >= 1
+        assert (begun["ended"], begun["figures"], begun["matrices"]) == (None, None, [])
+        sink.write_summary(SUMMARY)
+        ended = told()
+        assert ended["started"] == begun["started"] <= ended["ended"]
+        assert ended["figures"] == {
+            **{"frames": 84, "closures": 43, "places": 80, "skipped": 1, "dropped": 2},
+            **{"seconds": 7.3, "busy": {"decode": 0.1, "embed": 5.7}},
+        }
+
+    def test_a_matrix_is_drawn_of_each_stream_also_of_names_that_look_alike_in_files(
+        self, open_folder: Make, tmp_path: Path, make_decision: Make, make_keyframe: Make
+    ) -> None:
+        stale = ["similarity_matrix.png", "similarity_matrix_2_a_b.png"]
+        foreign = ["similarity_matrix_mine.png", "similarity_matrix.png.txt"]
+        for name in (*stale, *foreign):
+            (tmp_path / name).write_bytes(b"x")
+        sink = open_folder(tmp_path)
+        assert not [name for name in stale if (tmp_path / name).exists()]
+        for index in range(3):
+            for stream, vector in (("a b", [1.0, 0.0]), ("a/b", [0.6, 0.8])):
+                keyframe = make_keyframe(index, stream=stream)
+                told(sink, make_decision(keyframe=keyframe, descriptor=np.float32(vector)))
+        sink.write_summary(SUMMARY)
+        matrices = json.loads((tmp_path / "summary.json").read_text())["matrices"]
+        assert [(m["stream"], m["file"]) for m in matrices] == [
+            ("a b", "similarity_matrix_1_a_b.png"),
+            ("a/b", "similarity_matrix_2_a_b.png"),
+        ]
+        for matrix in matrices:
+            assert (tmp_path / matrix["file"]).read_bytes().startswith(b"\x89PNG")
+            assert matrix["queries"] == [0, 1, 2]
+            assert matrix["places"] == [[None, matrix["stream"], index] for index in range(3)]
+        assert all((tmp_path / name).read_bytes() == b"x" for name in foreign)
+
+    def test_a_matrix_of_one_stream_needs_no_name(
+        self, open_folder: Make, tmp_path: Path, make_decision: Make
+    ) -> None:
+        sink = open_folder(tmp_path)
+        told(sink, make_decision(descriptor=np.float32([1, 0])))
+        sink.write_summary(SUMMARY)
+        assert [path.name for path in tmp_path.glob("*matrix*")] == ["similarity_matrix.png"]
+
+    def test_a_matrix_that_cannot_be_written_is_an_error(
+        self, open_folder: Make, tmp_path: Path, make_decision: Make
+    ) -> None:
+        sink = open_folder(tmp_path)
+        told(sink, make_decision(descriptor=np.float32([1, 0])))
+        (tmp_path / "similarity_matrix.png").mkdir()
+        with pytest.raises(StoreError, match="similarity_matrix"):
+            sink.write_summary(SUMMARY)
 
     def test_the_plot_is_drawn_at_the_end(
         self, open_folder: Make, tmp_path: Path, make_decision: Make, make_keyframe: Make
@@ -283,7 +370,9 @@ class TestFolder:
         with pytest.raises(StoreError, match="taken"):
             open_folder(tmp_path / "taken" / inside)
 
-    @pytest.mark.parametrize("name", ["loop_closures.json", "run.toml", "matches"])
+    @pytest.mark.parametrize(
+        "name", ["loop_closures.json", "run.toml", "matches", "queries.jsonl", "summary.json"]
+    )
     def test_a_file_that_cannot_be_written_is_an_error_that_names_it(
         self, open_folder: Make, tmp_path: Path, name: str
     ) -> None:

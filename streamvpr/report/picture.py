@@ -1,0 +1,75 @@
+"""Pictures that a page holds itself."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from streamvpr.errors import StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from streamvpr.frames import Image
+
+# Photographs are shown so wide at most; 200 of them are some 15 MB.
+MOST_WIDTH = 1000
+QUALITY = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture as an address that holds it, and its size in pixels."""
+
+    url: str
+    width: int
+    height: int
+
+
+def read_photograph(path: Path) -> Picture | None:
+    """A JPEG, made smaller where it is large; None where there is none, or where it is damaged.
+
+    Raises StoreError.
+    """
+    content = _read(path)
+    pixels = _decode(content)
+    if content is None or pixels is None:
+        return None
+    width = min(MOST_WIDTH, pixels.shape[1])
+    height = max(1, round(width * pixels.shape[0] / pixels.shape[1]))
+    smaller = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    _, encoded = cv2.imencode(".jpg", smaller, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    return Picture(_url("jpeg", bytes(encoded)), width, height)
+
+
+def read_drawing(path: Path) -> Picture | None:
+    """A PNG as it is; None as of a photograph. Raises StoreError."""
+    content = _read(path)
+    pixels = _decode(content)
+    if content is None or pixels is None:
+        return None
+    return Picture(_url("png", content), pixels.shape[1], pixels.shape[0])
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _decode(content: bytes | None) -> Image | None:
+    if not content:
+        return None
+    found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    return None if found is None else np.asarray(found, np.uint8)
+
+
+def _url(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
