@@ -189,7 +189,12 @@ class MqttSink(RecordsSink):
 def _load_paho() -> ModuleType:
     try:
         import paho.mqtt.client
+
+        # Those before 2.0 have none of them, and call back with other arguments.
+        import paho.mqtt.enums
     except ImportError as error:
-        raise ConfigError(f"--mqtt needs paho-mqtt: {INSTALL}", remedy=INSTALL) from error
+        raise ConfigError(
+            f"--mqtt needs paho-mqtt 2.1 or newer: {INSTALL}", remedy=INSTALL
+        ) from error
     module: ModuleType = paho.mqtt.client
     return module

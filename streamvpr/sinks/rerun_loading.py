@@ -37,8 +37,13 @@ def load_rerun() -> Rerun:
     try:
         import rerun
         import rerun.blueprint
+
+        # Those before 0.23 draw curves otherwise.
+        from rerun import Scalars  # noqa: F401
     except ImportError as error:
-        raise ConfigError(f"--rerun needs rerun-sdk: {INSTALL}", remedy=INSTALL) from error
+        raise ConfigError(
+            f"--rerun needs rerun-sdk 0.23 or newer: {INSTALL}", remedy=INSTALL
+        ) from error
     # What it would do as the interpreter ends is wait, without end, for viewers that are gone.
     rerun.unregister_shutdown()
     return Rerun(rerun, rerun.blueprint)
