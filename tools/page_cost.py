@@ -18,9 +18,13 @@ import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from streamvpr.web.server import THREAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +46,8 @@ class Took:
     """Wall time of the run itself, as its summary says."""
     cpu: float
     """Processor seconds of the whole process."""
+    page: float
+    """Those of the thread that serves the page."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -63,7 +69,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("source")
+    parser.add_argument("sources", nargs="+")
     parser.add_argument("--browsers", type=int, default=50)
     parser.add_argument("--turns", type=int, default=5)
     given = sys.argv[1:] if arguments is None else arguments
@@ -80,11 +86,14 @@ def _figures(turns: list[list[Took]], options: argparse.Namespace) -> dict[str, 
         return [round(_each(turn[of], what) / _each(turn[to], what), 3) for turn in turns]
 
     found: dict[str, object] = {"browsers": options.browsers, "turns": len(turns)}
-    for what in ("seconds", "cpu"):
+    for what in ("seconds", "cpu", "page"):
         kinds = {
             name: round(1e3 * statistics.median(_each(turn[kind], what) for turn in turns), 2)
             for kind, name in enumerate(KINDS)
         }
+        if what == "page":
+            found["page_thread_ms_a_frame"] = kinds
+            continue
         served, unread = ratio(page, plain, what), ratio(browsers, page, what)
         found[f"{what}_ms_a_frame"] = kinds
         found[f"{what}_page_to_none"] = {"median": statistics.median(served), "turns": served}
@@ -98,12 +107,13 @@ def _each(took: Took, what: str) -> float:
 
 
 def _run(options: argparse.Namespace, kind: int) -> Took:
-    command = [sys.executable, "-m", "streamvpr", "run", options.source, *options.options]
+    command = [sys.executable, "-m", "streamvpr", "run", *options.sources, *options.options]
     port = _free_port()
     if kind:
         command += ["--serve", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        with contextlib.ExitStack() as stack:
+        meter = _PageMeter(process.pid)
+        with contextlib.ExitStack() as stack, meter:
             if kind == len(KINDS) - 1:
                 stack.enter_context(_browsers(port, options.browsers))
             assert process.stderr is not None
@@ -113,7 +123,39 @@ def _run(options: argparse.Namespace, kind: int) -> Took:
     found = SUMMARY.search(said)
     if process.returncode or found is None:
         raise SystemExit(f"{' '.join(command)}: {said}")
-    return Took(int(found[1]), float(found[2]), usage.ru_utime + usage.ru_stime)
+    return Took(int(found[1]), float(found[2]), usage.ru_utime + usage.ru_stime, meter.seconds)
+
+
+class _PageMeter:
+    """What the page's thread takes, looked up while the process lives: it is there no more then."""
+
+    PAUSE_SECONDS = 0.1
+
+    def __init__(self, pid: int) -> None:
+        self.seconds = 0.0
+        self._tasks = Path(f"/proc/{pid}/task")
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(self.PAUSE_SECONDS):
+            with contextlib.suppress(OSError):
+                for task in self._tasks.iterdir():
+                    self._look_at((task / "stat").read_text(encoding="ascii", errors="replace"))
+
+    def _look_at(self, stat: str) -> None:
+        name, _, rest = stat.partition("(")[2].rpartition(")")
+        if name == THREAD:
+            user, system = rest.split()[11:13]
+            self.seconds = (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _free_port() -> int:

@@ -6,6 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+import setproctitle
 import uvicorn
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+THREAD = "page"
 # Readers beyond so many are told to come later: each costs a buffer.
 MOST_CONNECTIONS = 256
 # How long the last events may take to be read at the end.
@@ -42,7 +44,7 @@ class Server:
             timeout_graceful_shutdown=GOODBYE_SECONDS,
         )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._serve, name="page", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name=THREAD, daemon=True)
 
     def start(self) -> None:
         """Begin to answer."""
@@ -57,6 +59,8 @@ class Server:
         self._door.close()
 
     def _serve(self) -> None:
+        # What `top -H` calls it.
+        setproctitle.setthreadtitle(THREAD)
         try:
             self._server.run(self._door.sockets)
         except Exception:
