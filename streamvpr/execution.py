@@ -70,7 +70,7 @@ def execute(
         logger.info("%s", session.summary())
     if code == 0:
         for sink in sinks:
-            sink.linger()
+            sink.linger(_wait_for_signal)
     return code
 
 
@@ -166,6 +166,12 @@ def stopped_by_signals(stop: Callable[[], None], *, left: str = "what was read")
         yield
     finally:
         restore()
+
+
+def _wait_for_signal() -> None:
+    over = threading.Event()
+    with stopped_by_signals(over.set, left="the end"):
+        over.wait()
 
 
 def discard_output() -> None:

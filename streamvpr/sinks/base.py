@@ -51,8 +51,11 @@ class Sink:
     def close(self) -> None:
         """Finish what was begun. Called once, also after an error. Raises StoreError."""
 
-    def linger(self) -> None:
-        """Stay after all is done and closed, where somebody asked for that. On the main thread."""
+    def linger(self, wait: Callable[[], None]) -> None:
+        """Stay after all is done and closed, where somebody asked for that.
+
+        `wait` returns when the user has seen enough.
+        """
 
 
 class Fanout(Sink):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import threading
 from typing import TYPE_CHECKING
 
-from streamvpr.execution import stopped_by_signals
 from streamvpr.sinks.base import Shown, Sink
 from streamvpr.web.application import Application
 from streamvpr.web.board import Board
@@ -15,6 +13,8 @@ from streamvpr.web.metrics import Metrics
 from streamvpr.web.server import Server
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from streamvpr.frames import Decision
     from streamvpr.records import Health, Stream
     from streamvpr.running import Running
@@ -74,12 +74,9 @@ class PageSink(Sink):
         if not self._keep:
             self._server.stop()
 
-    def linger(self) -> None:
-        """Serve on until a signal comes."""
-        if self._server is None or not self._keep:
-            return
-        over = threading.Event()
-        logger.info("the run is done, and its page stays at %s until Ctrl-C", self._door.url)
-        with stopped_by_signals(over.set, left="closing the page"):
-            over.wait()
-        self._server.stop()
+    def linger(self, wait: Callable[[], None]) -> None:
+        """Serve on until the user has seen enough."""
+        if self._server is not None and self._keep:
+            logger.info("the run is done, and its page stays at %s until Ctrl-C", self._door.url)
+            wait()
+            self._server.stop()

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import page_cost
 import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+for needed in ("starlette", "uvicorn", "prometheus_client"):
+    pytest.importorskip(needed, reason="pip install 'streamvpr[web]'")
+
+import page_cost  # noqa: E402
+
 
 def test_each_turn_has_a_run_without_a_page_with_one_and_with_readers_that_do_not_read(
     flight: Any, tiny_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("starlette", "uvicorn", "prometheus_client"):
-        pytest.importorskip(name, reason="needs starlette and others: pip install 'streamvpr[web]'")
     options = ["--model", str(tiny_model), "--fps", "0", "--threads", "1"]
     assert (
         page_cost.main([str(flight.path), "--browsers", "3", "--turns", "1", "--", *options]) == 0
