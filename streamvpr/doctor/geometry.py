@@ -60,7 +60,7 @@ def _memory(model: str | None) -> Finding:
     each = ", ".join(f"{kind} {most:,}" for kind, most in features.items())
     return Finding(
         f"a place takes up to {place:,} bytes (descriptor {descriptor:,}, features: {each}); "
-        f"--capacity {capacity} is at most {place * capacity / 1e6:,.0f} MB a stream, thumbnails of "
-        "--output-dir or --serve on top",
+        f"--capacity {capacity} is at most {place * capacity / 1e6:,.0f} MB a stream, and what "
+        "--output-dir or --serve show",
         values,
     )
