@@ -22,8 +22,8 @@ from streamvpr.pipeline import Pipeline
 from streamvpr.recognition import Recognizer, SearchOptions
 from streamvpr.sampler import StillnessGate
 from streamvpr.sinks import ClosureChooser, Fanout, FolderSink, Shown
+from streamvpr.sinks.counter import ClosureCounter
 from streamvpr.stream import Stream
-from streamvpr.summary import ClosureCounter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from streamvpr.pipeline import Pipeline
     from streamvpr.recognition import Recognizer
     from streamvpr.sinks import ClosureChooser, Sink
+    from streamvpr.sinks.counter import ClosureCounter
     from streamvpr.sources import Source
     from streamvpr.stream import Stream
-    from streamvpr.summary import ClosureCounter
     from streamvpr.watch import Watch
 
 logger = logging.getLogger(__name__)

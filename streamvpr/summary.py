@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from streamvpr.sinks.base import Sink
-
-if TYPE_CHECKING:
-    from streamvpr.frames import Decision
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +22,11 @@ class Summary:
     busy: dict[str, float]
     """Seconds that each stage worked; they overlap."""
 
+    def rounded(self) -> Summary:
+        """The same, with times to the millisecond."""
+        busy = {stage: round(seconds, 3) for stage, seconds in self.busy.items()}
+        return replace(self, seconds=round(self.seconds, 3), busy=busy)
+
     def __str__(self) -> str:
         rate = self.frames / self.seconds if self.seconds > 0 else 0.0
         skipped = f", {self.skipped} unreadable skipped" if self.skipped else ""
@@ -38,14 +37,3 @@ class Summary:
             f"{dropped} "
             f"in {self.seconds:.1f} s ({rate:.1f} frames/s); busy: {busy}"
         )
-
-
-class ClosureCounter(Sink):
-    """A sink that counts."""
-
-    def __init__(self) -> None:
-        self.closures = 0
-
-    def write_closure(self, decision: Decision) -> None:
-        """Count a closure that is reported."""
-        self.closures += 1

@@ -22,7 +22,7 @@ class Thinned(Generic[T]):
 
     @property
     def takes_next(self) -> bool:
-        """Whether the next item that is added will be kept, for now."""
+        """Whether the next item will be kept, until thinning takes its turn."""
         return self.taken % self._step == 0
 
     def add(self, item: T) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from streamvpr.cluster.exchange import Emitted
     from streamvpr.cluster.remote_stream import RemoteStream
     from streamvpr.sinks import ClosureChooser
-    from streamvpr.summary import ClosureCounter
+    from streamvpr.sinks.counter import ClosureCounter
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from streamvpr.errors import StoreError
+from streamvpr.report.file import read_if_there
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ def read_photograph(path: Path) -> Picture | None:
 
     Raises StoreError.
     """
-    content = _read(path)
+    content = read_if_there(path)
     pixels = _decode(content)
     if content is None or pixels is None:
         return None
@@ -48,20 +48,11 @@ def read_photograph(path: Path) -> Picture | None:
 
 def read_drawing(path: Path) -> Picture | None:
     """A PNG as it is; None as of a photograph. Raises StoreError."""
-    content = _read(path)
+    content = read_if_there(path)
     pixels = _decode(content)
     if content is None or pixels is None:
         return None
     return Picture(_url("png", content), pixels.shape[1], pixels.shape[0])
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _decode(content: bytes | None) -> Image | None:

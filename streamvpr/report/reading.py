@@ -13,6 +13,7 @@ import msgspec
 
 from streamvpr.errors import StoreError
 from streamvpr.records import Query
+from streamvpr.report.file import read_if_there
 from streamvpr.sinks.folder import CLOSURES, MATCHES, QUERIES, SETTINGS, SUMMARY, preview_name
 from streamvpr.sinks.summary_file import SummaryFile
 
@@ -123,7 +124,7 @@ def read_results(folder: Path) -> Results:
 
 
 def _read_closures(folder: Path, missing: list[str]) -> list[Closure]:
-    data = _read(folder / CLOSURES)
+    data = read_if_there(folder / CLOSURES)
     if data is None:
         missing.append(f"{CLOSURES}: which closures were reported, and their pictures.")
         return []
@@ -132,7 +133,7 @@ def _read_closures(folder: Path, missing: list[str]) -> list[Closure]:
 
 
 def _read_queries(folder: Path, missing: list[str]) -> list[Query] | None:
-    data = _read(folder / QUERIES)
+    data = read_if_there(folder / QUERIES)
     if data is None:
         missing.append(
             f"{QUERIES}, which older versions did not write: why frames closed no loop. Only the "
@@ -157,7 +158,7 @@ def _lines(
 
 
 def _read_summary(folder: Path, missing: list[str]) -> SummaryFile | None:
-    data = _read(folder / SUMMARY)
+    data = read_if_there(folder / SUMMARY)
     if data is None:
         missing.append(
             f"{SUMMARY}, which older versions did not write: dates, machine, timings and the "
@@ -231,21 +232,11 @@ def _decoded(path: Path, data: bytes, kind: type[Any]) -> Any:
 
 
 def _read_text(path: Path) -> str | None:
-    data = _read(path)
+    data = read_if_there(path)
     try:
         return None if data is None else data.decode()
     except UnicodeDecodeError as error:
         raise StoreError(f"{path} is no text: {error}") from error
-
-
-def _read(path: Path) -> bytes | None:
-    """What is in a file; None where there is none. Raises StoreError."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _first(found: list[str]) -> str | None:

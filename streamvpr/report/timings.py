@@ -9,10 +9,10 @@ from streamvpr.report.wording import UNKNOWN, percent, seconds
 
 if TYPE_CHECKING:
     from streamvpr.report.element import Element
-    from streamvpr.sinks.summary_file import Figures
+    from streamvpr.summary import Summary
 
 
-def timings(figures: Figures) -> Element:
+def timings(figures: Summary) -> Element:
     """A bar a stage: how much of the run it worked. They overlap."""
     longest = max(figures.busy.values(), default=0.0)
     return element(
@@ -39,7 +39,7 @@ def timings(figures: Figures) -> Element:
     )
 
 
-def _row(stage: str, busy: float, figures: Figures, longest: float) -> Element:
+def _row(stage: str, busy: float, figures: Summary, longest: float) -> Element:
     share = 100 * busy / longest if longest else 0.0
     each = f"{1000 * busy / figures.frames:.1f} ms" if figures.frames else UNKNOWN
     return element(
@@ -52,5 +52,5 @@ def _row(stage: str, busy: float, figures: Figures, longest: float) -> Element:
     )
 
 
-def _rate(figures: Figures) -> str:
+def _rate(figures: Summary) -> str:
     return f"{figures.frames / figures.seconds:.1f}" if figures.seconds > 0 else UNKNOWN

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from streamvpr.credentials import encode_userinfo, fill_in
 from streamvpr.errors import ConfigError
-from streamvpr.sinks.endpoint import host_of, port_of
+from streamvpr.sinks.endpoint import host_of, port_of, shown_host
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ class Broker:
     password: str | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = shown_host(self.host)
         return f"mqtt{'s' if self.encrypted else ''}://{host}:{self.port}"
 
 

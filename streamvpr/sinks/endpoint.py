@@ -8,6 +8,11 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
 
+def shown_host(host: str) -> str:
+    """A host as it stands in an address: those of IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 def host_of(parts: SplitResult) -> str:
     """The host. Raises ValueError that quotes nothing else."""
     name = parts.hostname

@@ -22,7 +22,7 @@ from streamvpr.sinks.lines import LineFile
 from streamvpr.sinks.matrices import MatrixPictures, in_a_name, remove_matrices
 from streamvpr.sinks.plot import SimilaritySeries, draw_similarity
 from streamvpr.sinks.preview import draw_preview
-from streamvpr.sinks.summary_file import Figures, SummaryFile, write_summary_file
+from streamvpr.sinks.summary_file import SummaryFile, write_summary_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +109,7 @@ class FolderSink(Sink):
             self._summary = msgspec.structs.replace(
                 self._summary,
                 ended=records.rfc3339(time.time()),
-                figures=_figures(summary),
+                figures=summary.rounded(),
                 matrices=self._matrices.draw(self.folder),
             )
             write_summary_file(self.folder / SUMMARY, self._summary)
@@ -167,18 +167,6 @@ class FolderSink(Sink):
 def preview_name(number: int, stream: str, query: int, match: int) -> str:
     """What the picture of the so many-th closure is called, counted from 1."""
     return f"{number:06d}_{in_a_name(stream)}_q{query}_m{match}.jpg"
-
-
-def _figures(summary: Summary) -> Figures:
-    return Figures(
-        frames=summary.frames,
-        closures=summary.closures,
-        places=summary.places,
-        skipped=summary.skipped,
-        dropped=summary.dropped,
-        seconds=round(summary.seconds, 3),
-        busy={stage: round(seconds, 3) for stage, seconds in summary.busy.items()},
-    )
 
 
 def _run_toml(settings: dict[str, Any], sources: list[str]) -> str:

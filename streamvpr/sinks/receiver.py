@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from streamvpr.credentials import encode_userinfo, fill_in
 from streamvpr.errors import ConfigError
-from streamvpr.sinks.endpoint import host_of, port_of
+from streamvpr.sinks.endpoint import host_of, port_of, shown_host
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ class Receiver:
     @property
     def authority(self) -> str:
         """Host, and the port where it is not the usual one."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = shown_host(self.host)
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
 
     def __str__(self) -> str:

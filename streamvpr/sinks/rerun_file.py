@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 import uuid
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING
 from streamvpr import records
 from streamvpr.errors import StoreError
 from streamvpr.sinks.base import Shown, Sink
+from streamvpr.sinks.own_file import open_own
 from streamvpr.sinks.rerun_drawing import Drawing
 from streamvpr.sinks.rerun_loading import load_rerun
 
 if TYPE_CHECKING:
-    from io import FileIO
     from pathlib import Path
 
     from streamvpr.frames import Decision
@@ -85,14 +84,7 @@ class _RecordingFile:
         self._path = path
         self._error: OSError | None = None
         self._thread: threading.Thread | None = None
-        try:
-            self._file = _open(path)
-        except BlockingIOError as error:
-            raise StoreError(
-                f"{path} is being written by another run; give each run a file of its own"
-            ) from error
-        except OSError as error:
-            raise StoreError(f"cannot write {path}: {error.strerror}") from error
+        self._file = open_own(path, "ab")
 
     def begin(self) -> str:
         """Empty it; what the SDK is to open."""
@@ -131,14 +123,3 @@ class _RecordingFile:
                 piece = piece[self._file.write(piece) :]
         except OSError as error:
             self._error = error
-
-
-def _open(path: Path) -> FileIO:
-    """A file that is ours alone, as it is."""
-    file = path.open("ab", buffering=0)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise
-    return file

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from streamvpr import records
 from streamvpr.errors import ConfigError
 from streamvpr.sinks.base import Shown, Sink
-from streamvpr.sinks.endpoint import host_of, port_of
+from streamvpr.sinks.endpoint import host_of, port_of, shown_host
 from streamvpr.sinks.outgoing import CLOSE_SECONDS, Outgoing
 from streamvpr.sinks.rerun_drawing import Drawing
 from streamvpr.sinks.rerun_loading import load_rerun
@@ -49,7 +49,7 @@ class Viewer(NamedTuple):
     port: int = 9876
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = shown_host(self.host)
         return f"rerun+http://{host}:{self.port}"
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from typing import TYPE_CHECKING
 
 from streamvpr.errors import StoreError
 from streamvpr.sinks.lines import append_whole
+from streamvpr.sinks.own_file import open_own
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -28,17 +28,10 @@ class RotatingFile:
         self._path = path
         self._most_bytes = most_bytes
         self._keep = keep
-        try:
-            self._file, self._size = _open(path)
-        except BlockingIOError as error:
-            raise StoreError(
-                f"{path} is being written by another run; give each run a file of its own"
-            ) from error
-        except OSError as error:
-            raise StoreError(f"cannot write {path}: {error.strerror}") from error
+        self._file, self._size = _open(path)
 
     def write(self, data: bytes) -> int:
-        """Append a line, in a new file where it does not fit. Raises OSError."""
+        """Append a line, in a new file where it does not fit. Raises OSError, StoreError."""
         if self._size and self._size + len(data) > self._most_bytes:
             self._rotate()
         self._size += append_whole(self._file, data, self._size)
@@ -66,16 +59,18 @@ class RotatingFile:
 
 
 def _open(path: Path) -> tuple[FileIO, int]:
-    """A file that is ours alone, and its size; what was cut off before ends with a line end."""
-    file = path.open("a+b", buffering=0)
+    """A file that is ours alone, and its size; what was cut off before ends with a line end.
+
+    Raises StoreError.
+    """
+    file = open_own(path, "a+b")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         size = file.seek(0, os.SEEK_END)
         if size:
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":
                 size += file.write(b"\n")
-    except OSError:
+    except OSError as error:
         file.close()
-        raise
+        raise StoreError(f"cannot write {path}: {error.strerror}") from error
     return file, size

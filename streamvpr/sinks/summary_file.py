@@ -7,26 +7,10 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from streamvpr.machine import Machine  # noqa: TC001 - msgspec reads the annotations
+from streamvpr.summary import Summary  # noqa: TC001 - as above
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did, as its summary on standard error says."""
-
-    frames: int
-    """Frames that were processed, of all streams."""
-    closures: int
-    places: int
-    """Places that are remembered at the end."""
-    skipped: int
-    """Images and packets that could not be read."""
-    dropped: int
-    """Live frames that came faster than the model took them."""
-    seconds: float
-    busy: dict[str, float]
-    """Seconds that each stage worked; they overlap."""
 
 
 class MatrixFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +40,7 @@ class SummaryFile(msgspec.Struct, frozen=True, kw_only=True):
     """None while the run goes on, and for ever where it was killed; so are the figures."""
     sources: list[str] = []
     machine: Machine | None = None
-    figures: Figures | None = None
+    figures: Summary | None = None
     matrices: list[MatrixFile] = []
 
 

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 
 from streamvpr.errors import ConfigError
+from streamvpr.sinks.endpoint import shown_host
 
 LOOPBACK = "127.0.0.1"
 FORM = re.compile(r"(?:(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:\[\]]*)):)?(?P<port>\d{1,5})")
@@ -112,5 +113,4 @@ def _url(host: str, listening: socket.socket) -> str:
     with contextlib.suppress(ValueError):
         if ipaddress.ip_address(host).is_unspecified:
             host = socket.gethostname()
-    shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{listening.getsockname()[1]}/"
+    return f"http://{shown_host(host)}:{listening.getsockname()[1]}/"
