@@ -22,8 +22,9 @@ Image = NDArray[np.uint8]
 
 WIDTH, HEIGHT, FRAMES, FPS = 96, 64, 10, 5
 SIDE, DIMENSION = 32, 48
-# Of a film of one's own: so many packets are copied.
-MOST_PACKETS = 40
+# Of a film of one's own: so many packets are copied, or bytes.
+MOST_PACKETS, MOST_BYTES = 12, 300_000
+INDEXED = (".mp4", ".mov", ".m4v")
 # Format, ending, encoder.
 CONTAINERS = (
     ("mp4", "libx264"),
@@ -188,7 +189,11 @@ def make_videos(folder: Path) -> list[Path]:
 
 
 def cut_video(path: Path, folder: Path) -> bytes:
-    """The first packets of a film, as they are, in a container of its kind."""
+    """The beginning of a film: of MP4, whose index may stand behind, the first packets as they
+    are in a file of their own; of others their first bytes."""
+    if path.suffix not in INDEXED:
+        with path.open("rb") as file:
+            return file.read(MOST_BYTES)
     made = folder / f"cut{path.suffix}"
     with av.open(str(path)) as source, av.open(str(made), "w") as target:
         stream = source.streams.video[0]
