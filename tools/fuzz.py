@@ -41,9 +41,13 @@ import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
+for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
+    os.environ.setdefault(variable, "1")
 
+# Loaded once here, and not by each process.
+import cv2
 import fuzz_targets
+import onnxruntime  # noqa: F401
 from fuzz_targets import LOOPBACK, Target, Workshop
 
 from streamvpr import cli
@@ -121,13 +125,18 @@ class Fuzzer:
         self.faults: list[str] = []
 
     def run(self, inputs: list[tuple[Target, int]], jobs: int) -> None:
-        """Try them all."""
-        for target, number in inputs:
-            while len(self._jobs) >= jobs:
+        """Try them all, or those until Ctrl-C."""
+        try:
+            for target, number in inputs:
+                while len(self._jobs) >= jobs:
+                    self._collect()
+                self._jobs.append(self._start(target, number))
+            while self._jobs:
                 self._collect()
-            self._jobs.append(self._start(target, number))
-        while self._jobs:
-            self._collect()
+        except KeyboardInterrupt:
+            for job in self._jobs:
+                os.kill(job.process, signal.SIGKILL)
+                os.waitpid(job.process, 0)
 
     def _start(self, target: Target, number: int) -> Job:
         folder = Path(tempfile.mkdtemp(prefix="input-", dir=self._workshop.folder))
@@ -347,6 +356,7 @@ LOADED = 0
 
 
 def _prepared(folder: Path, args: argparse.Namespace) -> tuple[Workshop, Page | None]:
+    cv2.setNumThreads(1)
     workshop = fuzz_targets.make_workshop(folder / "workshop")
     os.environ["STREAMVPR_MODELS"] = str(workshop.folder)
     # What an address among the seeds takes its login from.

@@ -14,12 +14,18 @@ from typing import TYPE_CHECKING
 
 import fuzz_seeds
 from mutations import mutated
+from rich.console import Console
 
 from streamvpr import bench, cli
+from streamvpr.config import RunOptions
+from streamvpr.config.recognising import Records
 from streamvpr.credentials import encode_userinfo, fill_in, redact, redact_arguments
 from streamvpr.errors import StreamVPRError
+from streamvpr.execution import execute
+from streamvpr.geometry import Geometry
 from streamvpr.geometry.camera_file import read_camera
-from streamvpr.sources import name_sources
+from streamvpr.running import open_run
+from streamvpr.sources import Decoding, name_sources
 from streamvpr.sources.address import parse_address
 from streamvpr.sources.hosts import Hosts, spelled
 from streamvpr.sources.positions import read_exif
@@ -32,10 +38,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
+CONSOLE = Console(stderr=True)
 # Of a source that is served to the program: then nothing more is there.
 MOST_CONNECTIONS = 4
 SERVED_SECONDS = 8.0
-PATIENCE = ("--reconnect-for", "0.2", "--read-timeout", "0.5", "--connect-timeout", "0.5")
+# How a film is read.
+WAYS: tuple[dict[str, object], ...] = (
+    {},
+    {},
+    {"start": 1.0},
+    {"decode": Decoding.KEYFRAMES},
+    {"fps": 0.0},
+)
+PATIENCE = {"reconnect_for": 0.2, "read_timeout": 0.5, "connect_timeout": 0.5}
 
 
 @dataclass(slots=True)
@@ -181,9 +196,18 @@ def fill_workshop(workshop: Workshop) -> None:
             raise SystemExit(f"a good run ended with {code}")
 
 
-def _run(workshop: Workshop, source: object, *options: str, model: Path | None = None) -> list[str]:
-    known = ["--model", str(model or workshop.model), "--threads", "1", "--device", "cpu"]
+def _run(workshop: Workshop, source: object, *options: str) -> list[str]:
+    known = ["--model", str(workshop.model), "--threads", "1", "--device", "cpu"]
     return ["run", str(source), *known, "--records", "queries", *options]
+
+
+def _record(workshop: Workshop, source: object, **options: object) -> int:
+    """What `streamvpr run` does, without the tenth of a second in which its options are parsed."""
+    known = {"model": str(workshop.model), "threads": 1, "device": "cpu", **options}
+    chosen = RunOptions(records=Records.QUERIES, **known)  # type: ignore[arg-type]
+    return execute(
+        lambda sinks: open_run([str(source)], chosen, sinks), chosen, CONSOLE, progress=False
+    )
 
 
 def _written(folder: Path, name: str, data: bytes) -> Path:
@@ -193,11 +217,11 @@ def _written(folder: Path, name: str, data: bytes) -> Path:
 
 
 def _video(case: Case) -> int:
-    options = case.chance.choice(
-        ([], [], ["--start", "1"], ["--decode", "keyframes"], ["--fps", "0"])
-    )
     path = _written(case.folder, f"film.{case.ending}", case.data)
-    return cli.run_command(_run(case.workshop, path, *options))
+    if case.chance.random() < 0.03:
+        return cli.run_command(_run(case.workshop, path))
+    options = case.chance.choice(WAYS)
+    return _record(case.workshop, path, **options)
 
 
 def _image(case: Case) -> int:
@@ -206,7 +230,7 @@ def _image(case: Case) -> int:
     _written(shown, f"1.{case.ending}", case.data)
     if case.chance.random() < 0.5:
         shutil.copy(case.workshop.picture, shown / "2.png")
-    return cli.run_command(_run(case.workshop, shown))
+    return _record(case.workshop, shown)
 
 
 def _stream(case: Case) -> int:
@@ -217,7 +241,7 @@ def _stream(case: Case) -> int:
         return _served(case.workshop, case.data, way, case.ending)
     with _written(case.folder, "input", case.data).open("rb") as file:
         os.dup2(file.fileno(), 0)
-    return cli.run_command(_run(case.workshop, "-"))
+    return _record(case.workshop, "-")
 
 
 def _served(workshop: Workshop, data: bytes, way: str, ending: str) -> int:
@@ -237,7 +261,7 @@ def _served(workshop: Workshop, data: bytes, way: str, ending: str) -> int:
 
     threading.Thread(target=accept, daemon=True).start()
     url = f"{way}://{LOOPBACK}:{server.getsockname()[1]}/film.{ending}"
-    return cli.run_command(_run(workshop, url, *PATIENCE, "--duration", "3"))
+    return _record(workshop, url, duration=3.0, **PATIENCE)
 
 
 def _serve_http(connection: socket.socket, data: bytes) -> None:
@@ -286,13 +310,13 @@ def _card(case: Case) -> int:
     model = case.folder / "tiny.onnx"
     model.symlink_to(case.workshop.model)
     _written(case.folder, f"tiny.{case.ending}", case.data)
-    return cli.run_command(_run(case.workshop, case.workshop.film, model=model))
+    return _record(case.workshop, case.workshop.film, model=str(model))
 
 
 def _model(case: Case) -> int:
     model = _written(case.folder, f"tiny.{case.ending}", case.data)
     shutil.copy(case.workshop.model.with_suffix(".toml"), case.folder)
-    return cli.run_command(_run(case.workshop, case.workshop.film, model=model))
+    return _record(case.workshop, case.workshop.film, model=str(model))
 
 
 def _camera(case: Case) -> int:
@@ -300,9 +324,7 @@ def _camera(case: Case) -> int:
     if case.chance.random() < 0.7:
         read_camera(str(path))
         return 0
-    return cli.run_command(
-        _run(case.workshop, case.workshop.film, "--camera", str(path), "--geometry", "essential")
-    )
+    return _record(case.workshop, case.workshop.film, camera=str(path), geometry=Geometry.ESSENTIAL)
 
 
 def _records(case: Case) -> int:
@@ -322,10 +344,8 @@ def _map(case: Case) -> int:
     path = _written(case.folder, f"places.{case.ending}", case.data)
     way = case.chance.choice(("info", "verify", "run", "read", "match", "merge", "prune"))
     if way in ("run", "read"):
-        read_only = ["--map-read-only"] if way == "read" else []
-        return cli.run_command(
-            _run(case.workshop, case.workshop.film, "--map", str(path), *read_only)
-        )
+        read_only = way == "read"
+        return _record(case.workshop, case.workshop.film, map=path, map_read_only=read_only)
     if way == "match":
         known = ["--model", str(case.workshop.model), "--threads", "1"]
         return cli.run_command(["match", str(path), str(case.workshop.film), *known])
