@@ -45,12 +45,12 @@ for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "OPENCV_FOR_THREADS_
     os.environ.setdefault(variable, "1")
 
 # Loaded once here, and not by each process.
-import cv2
-import fuzz_targets
-import onnxruntime  # noqa: F401
-from fuzz_targets import LOOPBACK, Target, Workshop
+import cv2  # noqa: E402
+import fuzz_targets  # noqa: E402
+import onnxruntime  # noqa: E402, F401
+from fuzz_targets import LOOPBACK, Target, Workshop  # noqa: E402
 
-from streamvpr import cli
+from streamvpr import cli  # noqa: E402
 
 DOCUMENTED = frozenset({0, 2, 3, 4, 5})
 SECONDS = 30.0
