@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -137,3 +139,41 @@ class TestSizes:
         result = run(path)
         assert result.code == 4
         assert "no decoder" in result.error
+
+
+class TestNumbers:
+    @pytest.mark.parametrize("key", ["fps", "sequence-length", "connect-timeout", "capacity"])
+    def test_that_no_float_holds_are_refused(self, cli: Make, tmp_path: Path, key: str) -> None:
+        path = tmp_path / "a.toml"
+        path.write_text(f"{key} = {'9' * 400}\n", encoding="utf-8")
+        result = cli("run", "a.mp4", "--config", path)
+        assert result.code == 2
+        assert key in result.error
+
+
+class TestMaps:
+    def test_with_a_table_destroyed_are_damaged_for_every_command(
+        self, cli: Make, flight: Any, tiny_model: Path, tmp_path: Path
+    ) -> None:
+        whole = tmp_path / "whole.vpr"
+        film = [flight.path, "--model", tiny_model, "--threads", "1", "--top-k", "2"]
+        assert cli("run", *film, "--map", whole).code == 0
+        with contextlib.closing(sqlite3.connect(whole)) as connection:
+            (size,) = connection.execute("PRAGMA page_size").fetchone()
+            roots = connection.execute(
+                "SELECT rootpage FROM sqlite_master WHERE name IN ('place', 'stream', 'session')"
+            ).fetchall()
+        for (root,) in roots:
+            path = tmp_path / f"{root}.vpr"
+            data = bytearray(whole.read_bytes())
+            data[(root - 1) * size : root * size] = b"\xff" * size
+            path.write_bytes(data)
+            for line in (
+                ["map", "prune", path, "--most", 2],
+                ["map", "prune", path, "--older-than", 1],
+                ["map", "merge", tmp_path / f"all{root}.vpr", whole, path],
+                ["run", *film, "--map", path],
+            ):
+                result = cli(*line)
+                assert result.code == 5, (line, result.err)
+                assert "damaged" in result.error
