@@ -12,6 +12,7 @@ alone may drop, and only what is live: a camera does not wait.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from dataclasses import replace
@@ -22,6 +23,7 @@ from streamvpr.channel import Channel, ChannelClosed
 from streamvpr.errors import SourceError, StreamVPRError
 from streamvpr.frames import Decision, Described, Keyframe, StreamEvent, StreamState
 from streamvpr.mixer import Mixer
+from streamvpr.sources import report_nothing
 from streamvpr.stage import Stage
 
 if TYPE_CHECKING:
@@ -39,6 +41,9 @@ logger = logging.getLogger(__name__)
 Emitted = Decision | records.Stream | records.Health
 
 DECISIONS = 64
+# How long a reader gets to end after `stop`. One that waits for a camera takes until the time-out,
+# and whoever stops a run does not wait for that.
+LAST_READ_SECONDS = 0.5
 # Events that may wait beside the decisions, where whoever reads the output has stopped reading.
 MOST_EVENTS = 1000
 
@@ -72,6 +77,8 @@ class Pipeline:
         self._batch_size = batch_size
         self._health_every = health_every
         self._stopping = False
+        self._stopped = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._failure: StreamVPRError | None = None
         self._preparing = Stage("prepare")
         self._embedding = Stage("embed")
@@ -91,10 +98,13 @@ class Pipeline:
         self._decisions: Channel[Emitted] = Channel(DECISIONS)
 
     def stop(self) -> None:
-        """Read no more; what was read is finished and emitted."""
+        """Read no more; what was read is finished and emitted. From any thread."""
         self._stopping = True
         for stream in self.streams:
             stream.reader.source.stop()
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it is over, and its loop closed
+                self._loop.call_soon_threadsafe(self._stopped.set)
 
     def watch(self, watch: Watch) -> None:
         """Let every call of every stage be done by `watch`. Before `run`."""
@@ -126,16 +136,19 @@ class Pipeline:
 
         Raises the StreamVPRError of a stage that failed, or of the sources where all were lost.
         """
+        self._loop = asyncio.get_running_loop()
         try:
             async with asyncio.TaskGroup() as group:
                 for stream, stage in zip(self.streams, self._reading, strict=True):
-                    group.create_task(self._read_stream(stream, stage))
+                    reading = group.create_task(self._read_stream(stream, stage))
+                    group.create_task(self._end_reading(reading, stage))
                 group.create_task(self._mix())
                 group.create_task(self._describe_all())
                 group.create_task(self._recognize_all())
                 health = group.create_task(self._report_health())
                 await group.create_task(self._emit_all())
                 health.cancel()
+                self._stopped.set()
         finally:
             # Joining waits for the call in hand; not on the event loop, which others need.
             await asyncio.shield(asyncio.to_thread(self._join_threads))
@@ -153,6 +166,15 @@ class Pipeline:
             loop.call_soon_threadsafe(self._announce, stream, event, skipped)
 
         stream.reader.source.report = report
+        try:
+            await self._read_all(stream, stage)
+            await stage.call(stream.reader.close)
+        except asyncio.CancelledError:
+            stream.reader.source.report = report_nothing
+            stage.leave(stream.reader.close)
+            raise
+
+    async def _read_all(self, stream: Stream, stage: Stage) -> None:
         try:
             while not self._stopping:
                 frame = await stage.call(stream.reader.next)
@@ -173,7 +195,14 @@ class Pipeline:
             self.stop()
         finally:
             stream.buffer.close()
-            await stage.call(stream.reader.close)
+
+    async def _end_reading(self, reading: asyncio.Task[None], stage: Stage) -> None:
+        """After `stop`, leave a reader that waits for a camera; one that waits for us does not."""
+        await self._stopped.wait()
+        while not reading.done():
+            await asyncio.wait([reading], timeout=LAST_READ_SECONDS)
+            if stage.stuck_for >= LAST_READ_SECONDS:
+                reading.cancel()
 
     async def _mix(self) -> None:
         """One frame of each stream in turn, as keyframes."""
