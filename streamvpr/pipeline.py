@@ -23,6 +23,7 @@ from streamvpr.channel import Channel, ChannelClosed
 from streamvpr.errors import SourceError, StreamVPRError
 from streamvpr.frames import Decision, Described, Keyframe, StreamEvent, StreamState
 from streamvpr.mixer import Mixer
+from streamvpr.patience import PatientEmbedder
 from streamvpr.sources import report_nothing
 from streamvpr.stage import Stage
 
@@ -71,7 +72,7 @@ class Pipeline:
         none.
         """
         self.streams = streams
-        self._embedder = embedder
+        self._model = PatientEmbedder(embedder)
         self._extractor = extractor
         self._sink = sink
         self._batch_size = batch_size
@@ -227,6 +228,7 @@ class Pipeline:
                 described = await self._describe([keyframe for _, keyframe in batch])
                 for (stream, _), item in zip(batch, described, strict=True):
                     await self._described.put((stream, item))
+            self._model.finish()
         except ChannelClosed:
             pass
         except StreamVPRError as error:
@@ -242,16 +244,15 @@ class Pipeline:
         if moved:
             images = [k.model_input for k in moved if k.model_input is not None]
             descriptors, features = await asyncio.gather(
-                self._embedding.call(self._embedder.embed, images),
+                self._embedding.call(self._model.embed, images),
                 self._extracting.call(self._extract, moved),
             )
             found = {
                 id(k): Described(_without_arrays(k), d, f)
                 for k, d, f in zip(moved, descriptors, features, strict=True)
+                if d is not None
             }
-        return [
-            None if k is None else found.get(id(k)) or Described(k, None, None) for k in keyframes
-        ]
+        return [None if k is None else found.get(id(k)) or _bare(k) for k in keyframes]
 
     def _extract(self, keyframes: list[Keyframe]) -> list[Features | None]:
         extractor = self._extractor
@@ -284,6 +285,7 @@ class Pipeline:
             return
         decision = await self._recognizing.call(stream.observe, item)
         stream.processed += 1
+        stream.undescribed += item.undescribed
         stream.last_time = item.keyframe.time
         if decision is not None:
             await self._decisions.put(decision)
@@ -348,6 +350,11 @@ class Pipeline:
     def _stages(self) -> list[Stage]:
         rest = [self._preparing, self._embedding, self._extracting]
         return [*self._reading, *rest, self._recognizing, self._emitting]
+
+
+def _bare(keyframe: Keyframe) -> Described:
+    """A keyframe of which nothing is known: it stands still, or could not be described."""
+    return Described(_without_arrays(keyframe), None, None)
 
 
 def _without_arrays(keyframe: Keyframe) -> Keyframe:
