@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from streamvpr.credentials import fill_in
 from streamvpr.errors import ConfigError, SourceOpenError
 from streamvpr.sources.address import Address, Kind, parse_address
-from streamvpr.sources.base import Clip, Decoding, Source, SourceOptions, Transport
+from streamvpr.sources.base import Clip, Decoding, Source, SourceOptions, Transport, report_nothing
 from streamvpr.sources.concat import ConcatSource
 from streamvpr.sources.container import VideoContainer
 from streamvpr.sources.hardware import check_hwaccel
@@ -41,6 +41,7 @@ __all__ = [
     "name_sources",
     "open_concat",
     "open_source",
+    "report_nothing",
     "split_name",
 ]
 
