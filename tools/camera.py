@@ -17,7 +17,7 @@ from long_flight import fly
 from transport_stream import CLOCK, PACKET, TransportStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from streamvpr.frames import Image
 
@@ -39,8 +39,12 @@ class Coded:
 
 
 def encode(images: Iterable[Image], *, gop: int = GOP) -> list[Coded]:
+    """All of `coded`."""
+    return list(coded(images, gop=gop))
+
+
+def coded(images: Iterable[Image], *, gop: int = GOP) -> Iterator[Coded]:
     """H.264 without pictures that need later ones; every `gop`-th needs none."""
-    coded: list[Coded] = []
     encoder = av.CodecContext.create("libx264", "w")
     assert isinstance(encoder, av.VideoCodecContext)
     for index, image in enumerate(images):
@@ -56,9 +60,8 @@ def encode(images: Iterable[Image], *, gop: int = GOP) -> list[Coded]:
             }
         frame = av.VideoFrame.from_ndarray(image, format="rgb24")
         frame.pts = index
-        coded += [Coded(bytes(p), bool(p.is_keyframe)) for p in encoder.encode(frame)]
-    coded += [Coded(bytes(p), bool(p.is_keyframe)) for p in encoder.encode(None)]
-    return coded
+        yield from (Coded(bytes(p), bool(p.is_keyframe)) for p in encoder.encode(frame))
+    yield from (Coded(bytes(p), bool(p.is_keyframe)) for p in encoder.encode(None))
 
 
 def lap() -> list[Coded]:

@@ -193,15 +193,19 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--sources",
         nargs="*",
-        default=["tcp", "http", "udp", "tcp", "udp", "rtsp", "rtsp", "rtsp-udp"],
-        help="what is read at the same time",
+        choices=["tcp", "http", "udp", "rtsp", "rtsp-udp"],
+        default=["tcp", "http", "udp", "tcp", "udp", "rtsp", "rtsp", "rtsp"],
+        help="what is read at the same time; a run has RTSP over TCP or over UDP",
     )
     for name in ("disks", "readers", "memories", "clocks", "stops", "kills"):
         parser.add_argument(f"--{name}", type=int, default=0)
     parser.add_argument("--patience", type=float, default=PATIENCE, metavar="SECONDS")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="for logs and files; else they are not kept")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if {"rtsp", "rtsp-udp"} <= set(options.sources):
+        parser.error("--sources: rtsp and rtsp-udp, each needs a run of its own")
+    return options
 
 
 def fault_streams(
@@ -213,6 +217,8 @@ def fault_streams(
         file = setting.folder / "records.jsonl"
         given = [f"{source.name}={source.url}" for source in sources]
         given += ["--model", str(setting.model), "--threads", "1", "--jsonl", str(file)]
+        if "rtsp-udp" in options.sources:
+            given += ["--rtsp-transport", "udp"]
         run = WatchedRun([*given, *setting.options], setting.folder)
         stack.callback(run.end)
         began = time.monotonic()
@@ -356,8 +362,7 @@ def _sources(
                 url = f"rtsp://127.0.0.1:{relay.port}/live"
                 yield Source(name, transport, url, of_relay(relay, server))
             else:
-                # FFmpeg reads it from the address: over UDP whatever --rtsp-transport says.
-                yield Source(name, transport, f"{server.url}?udp", of_server(server))
+                yield Source(name, transport, server.url, of_server(server))
 
 
 def _raw(folder: Path) -> Path:

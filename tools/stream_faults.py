@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from transport_stream import CLOCK, PACKET, WRAP
@@ -43,10 +44,6 @@ def of_camera(camera: Camera, views: Views) -> dict[str, Fault]:
     kinds: dict[str, Fault] = {
         "freeze": lambda chance: _silence(camera, chance.uniform(*LONG)),
         "stall": lambda chance: _silence(camera, chance.uniform(*SHORT)),
-        "bit errors": lambda chance: _spoil(camera, chance, _flip_bits),
-        "lost packets": lambda chance: _spoil(camera, chance, _lose),
-        "reordered packets": lambda chance: _spoil(camera, chance, _reorder),
-        "repeated packets": lambda chance: _spoil(camera, chance, _repeat),
         "garbage": lambda chance: _send_garbage(camera, chance),
         "clock forward": lambda chance: _move_clock(camera, round(_seconds(chance) * CLOCK)),
         "clock back": lambda chance: _move_clock(camera, -round(_seconds(chance) * CLOCK)),
@@ -55,6 +52,8 @@ def of_camera(camera: Camera, views: Views) -> dict[str, Fault]:
         "other size": lambda chance: _show(camera, views.larger, views.usual, chance),
         "undescribable": lambda chance: _show(camera, views.dark, views.usual, chance),
     }
+    for name, how in SPOILING.items():
+        kinds[name] = partial(_spoil, camera, how)
     if camera.transport != "udp":
         kinds |= {
             "cut": lambda chance: camera.cut(reset=chance.random() < 0.5),
@@ -100,7 +99,7 @@ def _silence(camera: Camera, seconds: float) -> None:
 
 
 def _spoil(
-    camera: Camera, chance: Chance, how: Callable[[list[bytes], Chance], list[bytes]]
+    camera: Camera, how: Callable[[list[bytes], Chance], list[bytes]], chance: Chance
 ) -> None:
     camera.mangle = lambda packets: how(packets, chance)
     time.sleep(chance.uniform(*SPOILT))
@@ -108,10 +107,11 @@ def _spoil(
 
 
 def _flip_bits(packets: list[bytes], chance: Chance) -> list[bytes]:
-    return [_flipped(p, chance) if chance.random() < 0.2 else p for p in packets]
+    return [flipped(p, chance) if chance.random() < 0.2 else p for p in packets]
 
 
-def _flipped(data: bytes, chance: Chance) -> bytes:
+def flipped(data: bytes, chance: Chance) -> bytes:
+    """With a few bits the other way round."""
     spoilt = bytearray(data)
     for _ in range(chance.choice((1, 1, 2, 8))):
         spoilt[chance.randrange(len(spoilt))] ^= 1 << chance.randrange(8)
@@ -130,6 +130,15 @@ def _reorder(packets: list[bytes], chance: Chance) -> list[bytes]:
 
 def _repeat(packets: list[bytes], chance: Chance) -> list[bytes]:
     return [p for packet in packets for p in [packet] * chance.choice((1, 1, 2, 3))]
+
+
+SPOILING: dict[str, Callable[[list[bytes], Chance], list[bytes]]] = {
+    "bit errors": _flip_bits,
+    "lost packets": _lose,
+    "reordered packets": _reorder,
+    "repeated packets": _repeat,
+}
+"""What becomes of the packets of a picture."""
 
 
 def _send_garbage(camera: Camera, chance: Chance) -> None:
@@ -195,7 +204,7 @@ def _spoil_bytes(relay: Relay, chance: Chance, how: Callable[[bytes, Chance], by
 
 
 def _flip_some(data: bytes, chance: Chance) -> bytes:
-    return _flipped(data, chance) if chance.random() < 0.3 else data
+    return flipped(data, chance) if chance.random() < 0.3 else data
 
 
 def _lose_some(data: bytes, chance: Chance) -> bytes:
