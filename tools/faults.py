@@ -78,12 +78,12 @@ OPTIONS = (
     *("--exclude-recent", "10", "--capacity", "60"),
 )
 HUGE = 6144
+# Pictures of what is read from a file: more than a run gets through before it is killed.
+FILM = 600
 LAPS = 10
 # What memory may be more at the end than after the first lap, where that had so many faults of each
 # source: then all places that are kept are there.
 MORE_MEMORY, EARLY = 0.05, 8
-# How long all are well before it is looked at what the program has.
-REST_SECONDS = 3.0
 
 
 @dataclass(slots=True)
@@ -200,6 +200,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     for name in ("disks", "readers", "memories", "clocks", "stops", "kills"):
         parser.add_argument(f"--{name}", type=int, default=0)
     parser.add_argument("--patience", type=float, default=PATIENCE, metavar="SECONDS")
+    parser.add_argument("--rest", type=float, default=3.0, metavar="SECONDS", help="before a count")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="for logs and files; else they are not kept")
     options = parser.parse_args(arguments)
@@ -226,7 +227,7 @@ def fault_streams(
             if run.seconds_until_seen(source.name, began, 60.0) is None:
                 report.breaches.append(f"{source.name}: no record at all; {run.words[-1000:]}")
                 return
-        rests = _Rests(run, len(sources))
+        rests = _Rests(run, len(sources), options.rest)
         threads = [
             threading.Thread(target=_fault, args=(source, share, run, rests, options, report))
             for source, share in zip(sources, _shares(options.faults, len(sources)), strict=True)
@@ -292,8 +293,9 @@ def _fault(
 class _Rests:
     """What the program has of the system while nothing goes wrong, early and at the end."""
 
-    def __init__(self, run: WatchedRun, parties: int) -> None:
+    def __init__(self, run: WatchedRun, parties: int, seconds: float) -> None:
         self._run = run
+        self._seconds = seconds
         self._usages: list[Usage] = []
         self._barrier = threading.Barrier(parties, self._look)
 
@@ -313,7 +315,7 @@ class _Rests:
         return figures
 
     def _look(self) -> None:
-        time.sleep(REST_SECONDS)
+        time.sleep(self._seconds)
         self._usages.append(self._run.usage())
 
 
@@ -400,7 +402,7 @@ def fault_program(options: argparse.Namespace, setting: Setting, report: Report)
 
 def _film(folder: Path) -> Path:
     path = folder / "film.mkv"
-    encode_video(path, islice(fly(1000), 2000), fps=25)
+    encode_video(path, islice(fly(1000), FILM), fps=25)
     return path
 
 

@@ -29,6 +29,10 @@ class TransportStream:
         tables = [self._table(0, _PAT), self._table(PROGRAM, _PMT)] if keyframe else []
         return [*tables, *self._pes(_pes_header(pts % WRAP) + data, pts % WRAP, keyframe=keyframe)]
 
+    def announce(self, tracks: int, version: int) -> bytes:
+        """The packet that says that there are so many tracks from now on, up to 30."""
+        return self._table(PROGRAM, _program(tracks, version))
+
     def _table(self, pid: int, section: bytes) -> bytes:
         packet = self._header(pid, start=True, adaptation=False) + b"\0" + section
         return packet.ljust(PACKET, b"\xff")
@@ -95,7 +99,13 @@ def _crc(data: bytes) -> int:
 
 
 _PAT = _section(bytes([0, 0xB0, 13, 0, 1, 0xC1, 0, 0, 0, 1, 0xE0 | PROGRAM >> 8, PROGRAM & 0xFF]))
-_PMT = _section(
-    bytes([2, 0xB0, 18, 0, 1, 0xC1, 0, 0, 0xE0 | VIDEO >> 8, VIDEO & 0xFF, 0xF0, 0])
-    + bytes([H264, 0xE0 | VIDEO >> 8, VIDEO & 0xFF, 0xF0, 0])
-)
+
+
+def _program(tracks: int, version: int) -> bytes:
+    pids = [VIDEO + number for number in range(tracks)]
+    listed = b"".join(bytes([H264, 0xE0 | pid >> 8, pid & 0xFF, 0xF0, 0]) for pid in pids)
+    head = [0, 1, 0xC1 | version << 1, 0, 0, 0xE0 | VIDEO >> 8, VIDEO & 0xFF, 0xF0, 0]
+    return _section(bytes([2, 0xB0, len(head) + len(listed) + 4, *head]) + listed)
+
+
+_PMT = _program(1, 0)
