@@ -69,9 +69,17 @@ class SourceOpenError(SourceError):
     """A source that could not be opened; where it is `hopeless`, waiting will not mend it."""
 
     def __init__(
-        self, message: str, *, url: str, hopeless: bool = False, login_refused: bool = False
+        self,
+        message: str,
+        *,
+        url: str,
+        hopeless: bool = False,
+        login_refused: bool = False,
+        code: int | None = None,
     ) -> None:
+        """`code` is the system's or FFmpeg's number of what went wrong."""
         super().__init__(message, url=url)
+        self.code = code
         self.hopeless = hopeless
         self.login_refused = login_refused
 
