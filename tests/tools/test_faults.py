@@ -103,8 +103,7 @@ def saying(
 def test_records_out_of_order_are_a_broken_promise(
     second: dict[str, Any], told: str | None, saying: Callable[[str], watched_run.WatchedRun]
 ) -> None:
-    run = saying("".join(json.dumps(line) + "
-" for line in (QUERY, {**QUERY, **second})))
+    run = saying("".join(json.dumps(line) + "\n" for line in (QUERY, {**QUERY, **second})))
     assert [told in breach for breach in run.breaches if told] == ([True] if told else [])
     assert bool(run.breaches) is (told is not None)
 
