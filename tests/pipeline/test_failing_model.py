@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from streamvpr.cli import run_command
 from streamvpr.embedding import open_embedder
 from streamvpr.errors import ModelError
 from streamvpr.patience import MOST_FAILURES, PatientEmbedder
 
+# The tools are scripts and no package.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+
+from failing_model import make_afraid_of_the_dark
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     Make = Callable[..., Any]
 
@@ -27,35 +31,11 @@ BRIGHT = np.full((32, 32, 3), 200, np.uint8)
 
 @pytest.fixture
 def afraid_of_the_dark(tiny_model: Path, tmp_path: Path) -> Path:
-    """The tiny model, which fails on a batch with a picture that is black all over.
-
-    It looks up entry 0 of a table of one for a picture with anything in it, and entry 1 for others.
-    """
-    model = onnx.load(tiny_model)
-    graph = model.graph
-    graph.node.insert(0, helper.make_node("Cast", ["pixels"], ["light"], to=TensorProto.FLOAT))
-    graph.node.insert(
-        1, helper.make_node("ReduceMax", ["light"], ["brightest"], axes=[1, 2, 3], keepdims=0)
-    )
-    graph.node.insert(2, helper.make_node("Less", ["brightest", "least"], ["dark"]))
-    graph.node.insert(3, helper.make_node("Cast", ["dark"], ["which"], to=TensorProto.INT64))
-    graph.node.insert(4, helper.make_node("Gather", ["table", "which"], ["nothing_new"], axis=0))
-    graph.node.insert(5, helper.make_node("Unsqueeze", ["nothing_new", "axis"], ["column"]))
-    graph.initializer.extend(
-        [
-            helper.make_tensor("least", TensorProto.FLOAT, [], [60.0]),
-            helper.make_tensor("table", TensorProto.FLOAT, [1], [0.0]),
-            helper.make_tensor("axis", TensorProto.INT64, [1], [1]),
-        ]
-    )
-    last = graph.node[-1]
-    unit, last.output[0] = last.output[0], "unit"
-    graph.node.append(helper.make_node("Add", ["unit", "column"], [unit]))
-    path = tmp_path / "afraid.onnx"
-    onnx.save(model, path)
-    card = tiny_model.with_suffix(".toml").read_text(encoding="utf-8")
-    path.with_suffix(".toml").write_text(card.replace('"tiny"', '"afraid"'), encoding="utf-8")
-    return path
+    """The tiny model, which fails on a batch with a picture that is black all over."""
+    path = tmp_path / "tiny.onnx"
+    path.write_bytes(tiny_model.read_bytes())
+    path.with_suffix(".toml").write_bytes(tiny_model.with_suffix(".toml").read_bytes())
+    return make_afraid_of_the_dark(path)
 
 
 @pytest.fixture
@@ -88,7 +68,7 @@ class TestPatience:
         self, patient: PatientEmbedder
     ) -> None:
         patient.embed([BLACK])
-        with pytest.raises(ModelError, match="afraid failed on cpu"):
+        with pytest.raises(ModelError, match="tiny failed on cpu"):
             patient.finish()
 
 
