@@ -3,6 +3,7 @@
     StreamVPRError
     ├─ ConfigError      a bad option, setting or missing extra           exit 2
     ├─ ModelError       a model or device that cannot be used            exit 3
+    │  └─ ModelLost         it ran, elsewhere, and is gone for good
     ├─ DeviceError      hardware that does not decode what it should     exit 3
     ├─ SourceError      a source; carries `.url` without its password    exit 4
     │  ├─ SourceOpenError   it could not be opened
@@ -44,6 +45,10 @@ class ModelError(StreamVPRError):
     exit_code = 3
 
 
+class ModelLost(ModelError):
+    """A model that ran in another process, which is gone for good: it need not be asked again."""
+
+
 class DeviceError(StreamVPRError):
     """Hardware that was asked for by name and does not decode here."""
 
@@ -64,9 +69,17 @@ class SourceOpenError(SourceError):
     """A source that could not be opened; where it is `hopeless`, waiting will not mend it."""
 
     def __init__(
-        self, message: str, *, url: str, hopeless: bool = False, login_refused: bool = False
+        self,
+        message: str,
+        *,
+        url: str,
+        hopeless: bool = False,
+        login_refused: bool = False,
+        code: int | None = None,
     ) -> None:
+        """`code` is the system's or FFmpeg's number of what went wrong."""
         super().__init__(message, url=url)
+        self.code = code
         self.hopeless = hopeless
         self.login_refused = login_refused
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 # A century; FFmpeg counts microseconds in 64 bits.
 LONGEST_SECONDS = 100 * 365.25 * 24 * 3600
+HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?")
 
 
 def within(
@@ -63,6 +65,14 @@ def av_options(_: type, values: tuple[str, ...]) -> None:
     """A cyclopts validator of options for FFmpeg."""
     for value in values:
         parse_av_option(value)
+
+
+def hosts(_: type, values: tuple[str, ...]) -> None:
+    """A cyclopts validator of hosts, with a port or without."""
+    for value in values:
+        match = HOST.fullmatch(value)
+        if match is None or not 0 < int(match["port"] or 80) < 2**16:
+            raise ValueError(f'"{value}" is no host; write HOST or HOST:PORT')
 
 
 def to_seconds(_: type, tokens: Any) -> float:

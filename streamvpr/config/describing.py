@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from streamvpr.credentials import redact
-from streamvpr.parsing import av_options, parse_av_option, to_seconds, within
+from streamvpr.parsing import av_options, hosts, parse_av_option, to_seconds, within
 from streamvpr.sources import Clip, Decoding, SourceOptions, Transport
 
 
@@ -111,6 +111,15 @@ class DescribingOptions(ModelOptions):
         Path | None,
         Parameter(help="File of logins for hosts, in the format of .netrc."),
     ] = None
+    allow_host: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="HOST or HOST:PORT that an http(s) source may send on to, or name in a playlist, "
+            "as often as needed. Default: its own alone.",
+            negative=(),
+            validator=hosts,
+        ),
+    ] = ()
     connect_timeout: Annotated[
         float,
         Parameter(help="Seconds in which a network source must answer.", validator=within(above=0)),
@@ -136,6 +145,7 @@ class DescribingOptions(ModelOptions):
             hwaccel=self.hwaccel,
             av_options=tuple(parse_av_option(option) for option in self.av_option),
             credentials=self.credentials,
+            allow_hosts=self.allow_host,
             rtsp_transport=self.rtsp_transport,
             connect_timeout=self.connect_timeout,
             read_timeout=self.read_timeout,

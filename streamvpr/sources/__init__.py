@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 from streamvpr.credentials import fill_in
 from streamvpr.errors import ConfigError, SourceOpenError
 from streamvpr.sources.address import Address, Kind, parse_address
-from streamvpr.sources.base import Clip, Decoding, Source, SourceOptions, Transport
+from streamvpr.sources.base import Clip, Decoding, Source, SourceOptions, Transport, report_nothing
 from streamvpr.sources.concat import ConcatSource
 from streamvpr.sources.container import VideoContainer
 from streamvpr.sources.hardware import check_hwaccel
+from streamvpr.sources.hosts import Hosts
 from streamvpr.sources.images import ImageFolderSource
 from streamvpr.sources.live import LiveSource
 from streamvpr.sources.opening import Opening
 from streamvpr.sources.pipe import PipeSource
+from streamvpr.sources.reach import limits
 from streamvpr.sources.standard_input import StandardInput
 from streamvpr.sources.video import VideoSource
 
@@ -39,6 +41,7 @@ __all__ = [
     "name_sources",
     "open_concat",
     "open_source",
+    "report_nothing",
     "split_name",
 ]
 
@@ -145,7 +148,7 @@ def _open_pipe(address: Address, name: str, options: SourceOptions) -> PipeSourc
     opening = Opening(
         pipe,
         address.shown,
-        options=options.av_options,
+        options=_with_limits(address, options),
         video_stream=options.video_stream,
         hwaccel=options.hwaccel,
     )
@@ -154,16 +157,24 @@ def _open_pipe(address: Address, name: str, options: SourceOptions) -> PipeSourc
 
 def _opening(address: Address, options: SourceOptions) -> Opening:
     is_url = bool(address.scheme)
+    target = _target(address, options)
     return Opening(
-        _target(address, options),
+        target,
         address.shown,
         format="v4l2" if address.kind is Kind.DEVICE else None,
-        options=tuple({**dict(_defaults(address, options)), **dict(options.av_options)}.items()),
+        options=_with_limits(address, options),
         connect_timeout=options.connect_timeout if is_url else None,
         read_timeout=None if address.kind is Kind.FILE else options.read_timeout,
         video_stream=options.video_stream,
         hwaccel=options.hwaccel,
+        hosts=Hosts.of(target, options.allow_hosts) if address.kind is Kind.WEB else None,
     )
+
+
+def _with_limits(address: Address, options: SourceOptions) -> tuple[tuple[str, str], ...]:
+    """All options for FFmpeg; what the user says wins."""
+    own = {**dict(limits(address)), **dict(_defaults(address, options))}
+    return tuple({**own, **dict(options.av_options)}.items())
 
 
 def _target(address: Address, options: SourceOptions) -> str:

@@ -75,8 +75,8 @@ def parse_address(source: str) -> Address:
     """What `source` (without `NAME=`) names; whether it is there is not looked at."""
     if source in (STANDARD_INPUT, "pipe:", "pipe:0", "/dev/stdin"):
         return Address(Kind.STANDARD_INPUT, STANDARD_INPUT, STANDARD_INPUT)
-    if source.startswith("file://"):
-        return parse_address(source.removeprefix("file://"))
+    if source[:7].lower() == "file://":
+        return parse_address(source[7:])
     if DEVICE.fullmatch(source):
         return Address(Kind.DEVICE, source, source)
     if "://" in source:

@@ -72,6 +72,8 @@ class SourceOptions:
     av_options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Options for FFmpeg, before which the program's own give way."""
     credentials: Path | None = None
+    allow_hosts: tuple[str, ...] = ()
+    """Hosts that an http(s) source may send on to besides its own: `HOST` or `HOST:PORT`."""
     rtsp_transport: Transport = Transport.TCP
     connect_timeout: float = 5.0
     read_timeout: float = 5.0

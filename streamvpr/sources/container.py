@@ -10,8 +10,9 @@ from av.error import FFmpegError
 from av.stream import Discard
 
 from streamvpr.frames import Track
-from streamvpr.sources.opening import choose_stream, open_container, reason_of
+from streamvpr.sources.opening import choose_stream, reason_of
 from streamvpr.sources.picture import Scalers, VideoPicture
+from streamvpr.sources.web import open_within_reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +73,7 @@ class VideoContainer:
         """Open it. Raises SourceOpenError, DeviceError, ConfigError."""
         self.opening = opening
         self._scalers = scalers or Scalers()
-        self._container = open_container(opening)
+        self._container = open_within_reach(opening)
         try:
             self._stream = choose_stream(self._container, opening)
         except BaseException:

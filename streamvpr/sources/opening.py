@@ -13,10 +13,13 @@ from av.error import FFmpegError
 from streamvpr.errors import ConfigError, DeviceError, SourceOpenError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
     from streamvpr.errors import StreamVPRError
+    from streamvpr.sources.hosts import Hosts
     from streamvpr.sources.standard_input import StandardInput
 
 # Bytes in a title that are no UTF-8 are no reason to refuse a film. PyAV 19 does not ask any more.
@@ -37,6 +40,7 @@ HOPELESS = (
     av.error.ArgumentError,
     av.error.FileNotFoundError,
     av.error.PermissionError,
+    UnicodeError,
 )
 
 
@@ -54,6 +58,10 @@ class Opening:
     read_timeout: float | None = None
     video_stream: int | None = None
     hwaccel: str | None = None
+    hosts: Hosts | None = None
+    """Those that may be asked; None where FFmpeg is kept to the address by its options alone."""
+    io_open: Callable[[str, int, dict[str, str]], object] | None = field(default=None, repr=False)
+    """Opens what the address and its playlist name instead of FFmpeg: (url, flags, options)."""
 
 
 def open_container(opening: Opening) -> InputContainer:
@@ -67,10 +75,11 @@ def open_container(opening: Opening) -> InputContainer:
             options=dict(opening.options),
             timeout=(opening.connect_timeout, opening.read_timeout),
             hwaccel=_hwaccel(opening.hwaccel),
+            io_open=opening.io_open,
             **LENIENT,
         )
         return container
-    except (FFmpegError, OSError, RuntimeError) as error:
+    except (FFmpegError, OSError, RuntimeError, UnicodeError) as error:
         waited = time.monotonic() - began
         failure = _silent(opening, waited) or _open_error(error, opening)
     # Raised out here, so that no traceback shows the library's message: it holds the password.
@@ -108,6 +117,7 @@ def _open_error(error: Exception, opening: Opening) -> StreamVPRError:
         url=opening.shown,
         hopeless=isinstance(error, HOPELESS) or _is_no_video(error, opening),
         login_refused=isinstance(error, av.error.HTTPUnauthorizedError),
+        code=getattr(error, "errno", None),
     )
 
 
@@ -120,12 +130,23 @@ def _is_no_video(error: Exception, opening: Opening) -> bool:
 
 
 def _reason(error: Exception, opening: Opening) -> str:
+    if isinstance(error, UnicodeError):
+        return "it names an address that is no text"
+    if isinstance(error, av.error.ArgumentError):
+        return f"{reason_of(error)}; {_not_followed(opening)}"
     if isinstance(error, av.error.InvalidDataError):
         if _is_local(opening):
             return "it is no video that FFmpeg knows, or its index (moov) is missing"
         return "what comes from there is no video that FFmpeg knows"
     hint = next((hint for kind, hint in HINTS if isinstance(error, kind)), "")
     return reason_of(error) + hint
+
+
+def _not_followed(opening: Opening) -> str:
+    """What FFmpeg's EINVAL mostly is: something on none of the lists of reach.py."""
+    if opening.shown.lower().startswith("rtsp"):
+        return "where the server sends on to is not followed: name that address itself"
+    return "what only names other files or addresses is not followed: name the videos themselves"
 
 
 HINTS: tuple[tuple[type[Exception], str], ...] = (

@@ -59,7 +59,7 @@ class TestWhatWaitingCannotMend:
         run = process("nosuch://127.0.0.1/film")
         run.join()
         assert run.code == 4
-        assert "FFmpeg knows no such kind of address" in run.err
+        assert "no source of video is of the kind nosuch://; those that are: " in run.err
 
     def test_a_camera_that_is_not_plugged_in(self, process: Make) -> None:
         run = process("/dev/video97")
