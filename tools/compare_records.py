@@ -87,9 +87,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def compare(
-    one: Sequence[Record], other: Sequence[Record], options: argparse.Namespace
+    one: Sequence[Record], other: Sequence[Record], options: argparse.Namespace | None = None
 ) -> Comparison:
-    """Records of two runs, in their order."""
+    """Records of two runs, in their order; `options` as on the command line."""
+    options = options or _parse([".", "."])
     pairs = list(zip_longest(_decided(one), _decided(other)))
     closed = list(zip_longest(_closed(one), _closed(other)))
     differences = [
