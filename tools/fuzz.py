@@ -45,12 +45,12 @@ for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "OPENCV_FOR_THREADS_
     os.environ.setdefault(variable, "1")
 
 # Loaded once here, and not by each process.
-import cv2
-import fuzz_targets
-import onnxruntime  # noqa: F401
-from fuzz_targets import LOOPBACK, Target, Workshop
+import cv2  # noqa: E402
+import fuzz_targets  # noqa: E402
+import onnxruntime  # noqa: E402, F401
+from fuzz_targets import LOOPBACK, Target, Workshop  # noqa: E402
 
-from streamvpr import cli
+from streamvpr import cli  # noqa: E402
 
 DOCUMENTED = frozenset({0, 2, 3, 4, 5})
 SECONDS = 30.0
@@ -214,6 +214,7 @@ def _try(target: Target, workshop: Workshop, folder: Path, seed: int, number: in
         resource.setrlimit(resource.RLIMIT_CPU, (soft, soft + 5))
         resource.setrlimit(resource.RLIMIT_AS, (RESERVED_BYTES, RESERVED_BYTES))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         code = fuzz_targets.attempt(target, workshop, folder, seed, number)
     except BaseException:
         traceback.print_exc()
@@ -271,6 +272,7 @@ class Page:
         line += ["--serve", str(self.port), "--keep-serving"]
         self._process = os.fork()
         if self._process == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             opened = os.open(self._log, os.O_WRONLY | os.O_CREAT)
             for descriptor in (1, 2):
                 os.dup2(opened, descriptor)
@@ -324,6 +326,8 @@ def main() -> int:
     """Entry point of the tool."""
     global LOADED
     args = _parsed()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     output = args.output or Path(tempfile.mkdtemp(prefix="streamvpr-fuzz-"))
     output.mkdir(parents=True, exist_ok=True)
