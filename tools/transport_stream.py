@@ -12,21 +12,23 @@ CLOCK = 90_000
 # Timestamps have 33 bits and begin at 0 again after 26.5 hours.
 WRAP = 1 << 33
 PROGRAM, VIDEO = 0x1000, 0x100
-H264 = 0x1B
+# What tracks are said to hold. Few programs decode the second.
+H264, AVS3 = 0x1B, 0xD4
 # How far the clock of the stream is behind the pictures that are shown by it.
 LEAD = CLOCK // 10
 
 
 class TransportStream:
-    """One H.264 track. Counts its packets, so that a reader sees which were lost."""
+    """One track. Counts its packets, so that a reader sees which were lost."""
 
-    def __init__(self) -> None:
+    def __init__(self, codec: int = H264) -> None:
+        self._announced = _program(1, 0, codec)
         self._counters: dict[int, int] = {}
 
     def picture(self, data: bytes, pts: int, *, keyframe: bool) -> list[bytes]:
         """The packets of 188 bytes of a picture in Annex B at `pts` ticks of 90 kHz, and before
         that of a keyframe the tables that say what the stream holds."""
-        tables = [self._table(0, _PAT), self._table(PROGRAM, _PMT)] if keyframe else []
+        tables = [self._table(0, _PAT), self._table(PROGRAM, self._announced)] if keyframe else []
         return [*tables, *self._pes(_pes_header(pts % WRAP) + data, pts % WRAP, keyframe=keyframe)]
 
     def announce(self, tracks: int, version: int) -> bytes:
@@ -101,11 +103,8 @@ def _crc(data: bytes) -> int:
 _PAT = _section(bytes([0, 0xB0, 13, 0, 1, 0xC1, 0, 0, 0, 1, 0xE0 | PROGRAM >> 8, PROGRAM & 0xFF]))
 
 
-def _program(tracks: int, version: int) -> bytes:
+def _program(tracks: int, version: int, codec: int = H264) -> bytes:
     pids = [VIDEO + number for number in range(tracks)]
-    listed = b"".join(bytes([H264, 0xE0 | pid >> 8, pid & 0xFF, 0xF0, 0]) for pid in pids)
+    listed = b"".join(bytes([codec, 0xE0 | pid >> 8, pid & 0xFF, 0xF0, 0]) for pid in pids)
     head = [0, 1, 0xC1 | version << 1, 0, 0, 0xE0 | VIDEO >> 8, VIDEO & 0xFF, 0xF0, 0]
     return _section(bytes([2, 0xB0, len(head) + len(listed) + 4, *head]) + listed)
-
-
-_PMT = _program(1, 0)

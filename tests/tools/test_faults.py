@@ -29,26 +29,28 @@ TOOLS = Path(__file__).resolve().parents[2] / "tools"
 def faults(*arguments: object) -> tuple[int, dict[str, Any], str]:
     """Exit code, report and log of tools/faults.py."""
     line = [sys.executable, str(TOOLS / "faults.py"), *map(str, arguments)]
-    done = subprocess.run(line, check=False, capture_output=True, text=True, timeout=55)
+    done = subprocess.run(line, check=False, capture_output=True, text=True, timeout=150)
     return done.returncode, json.loads(done.stdout), done.stderr
 
 
+@pytest.mark.timeout(160)
 def test_streams_recover_from_whatever_happens_to_them(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="running a model needs onnxruntime")
     reason = missing()
     sources = ["tcp", "http", "udp", *([] if reason else ["rtsp", "rtsp"])]
     code, report, log = faults(
-        *("--faults", 4 * len(sources), "--sources", *sources),
+        *("--faults", 3 * len(sources), "--sources", *sources),
         *("--rest", 1, "--folder", tmp_path / "logs"),
     )
     assert (code, report["breaches"]) == (0, []), log
-    assert report["faults"] == report["recovered"] == 4 * len(sources)
+    assert report["faults"] == report["recovered"] == 3 * len(sources)
     assert report["queries"] > 50
     assert set(report["usage"]["first"]) == {"threads", "descriptors", "resident_mb"}
     if reason is not None:
         pytest.skip(reason)
 
 
+@pytest.mark.timeout(160)
 def test_a_run_that_is_killed_loses_nothing_that_was_promised() -> None:
     pytest.importorskip("onnxruntime", reason="running a model needs onnxruntime")
     code, report, log = faults("--faults", 0, "--kills", 1)
