@@ -33,7 +33,14 @@ from streamvpr.config import (
 from streamvpr.credentials import redact, redact_arguments
 from streamvpr.errors import ConfigError, StreamVPRError
 from streamvpr.eval_command import evaluate
-from streamvpr.execution import INTERRUPTED, execute, print_text, stopped_by_signals
+from streamvpr.execution import (
+    INTERRUPTED,
+    execute,
+    leave,
+    open_stoppably,
+    print_text,
+    stopped_by_signals,
+)
 from streamvpr.export import ExportOptions, export_model
 from streamvpr.map_commands import maps
 from streamvpr.report_command import report
@@ -132,7 +139,9 @@ def calibrate(
     from streamvpr import calibrating
 
     chosen = options or CalibrateOptions()
-    calibrator = calibrating.open_calibrator(list(sources), chosen)
+    calibrator = open_stoppably(lambda: calibrating.open_calibrator(list(sources), chosen))
+    if calibrator is None:
+        return 0
     with stopped_by_signals(calibrator.stop):
         calibration = calibrator.run()
     print_text(json.dumps(calibration.as_json()))
@@ -214,8 +223,11 @@ def bench(
 
     chosen = options or BenchOptions()
     before = None if chosen.against is None else workbench.read_report(chosen.against)
-    with workbench.open_bench(list(sources), chosen) as opened:
-        with stopped_by_signals(opened.stop, left="what was measured"):
+    with workbench.own_folder() as folder:
+        opened = open_stoppably(lambda: workbench.Bench(list(sources), chosen, folder))
+        if opened is None:
+            return 0
+        with stopped_by_signals(opened.stop, saying="going on with what was measured"):
             turns = opened.turns()
         if not turns:
             return INTERRUPTED
@@ -306,7 +318,7 @@ def _as_config(settings: dict[str, Any], tokens: list[str], config: Path | None)
 def main() -> None:
     """Entry point of the `streamvpr` command."""
     _hide_passwords(sys.argv)
-    sys.exit(run_command(sys.argv[1:]))
+    leave(run_command(sys.argv[1:]))
 
 
 def run_command(arguments: list[str]) -> int:

@@ -39,6 +39,7 @@ VERDICTS = {
     Verdict.BELOW_THRESHOLD: Colour("#557c9e", "#7fa6c6"),
     Verdict.INCONSISTENT_SEQUENCE: Colour("#a3538f", "#d48fc0"),
     Verdict.STATIONARY: Colour("#777b7f", "#8d9297"),
+    Verdict.UNDESCRIBED: Colour("#b3361b", "#f08a6c"),
     Verdict.EMPTY_DATABASE: Colour("#8d9093", "#6d7277"),
 }
 

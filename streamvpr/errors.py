@@ -3,6 +3,7 @@
     StreamVPRError
     ├─ ConfigError      a bad option, setting or missing extra           exit 2
     ├─ ModelError       a model or device that cannot be used            exit 3
+    │  └─ ModelLost         it ran, elsewhere, and is gone for good
     ├─ DeviceError      hardware that does not decode what it should     exit 3
     ├─ SourceError      a source; carries `.url` without its password    exit 4
     │  ├─ SourceOpenError   it could not be opened
@@ -42,6 +43,10 @@ class ModelError(StreamVPRError):
     """A model that is missing, broken or does not fit, or a device that cannot run it."""
 
     exit_code = 3
+
+
+class ModelLost(ModelError):
+    """A model that ran in another process, which is gone for good: it need not be asked again."""
 
 
 class DeviceError(StreamVPRError):

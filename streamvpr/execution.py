@@ -9,7 +9,8 @@ import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from streamvpr.config import DestinationOptions
 from streamvpr.destinations import open_destinations
@@ -30,7 +31,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+R = TypeVar("R")
+
 INTERRUPTED = 130
+# Threads that may be left waiting in a library are called so at the beginning.
+OPENING, READING = "streamvpr-open", "streamvpr-decode"
 # How long a second Ctrl-C waits for outputs to be finished before it ends the process.
 FORCED_EXIT_SECONDS = 3.0
 
@@ -60,6 +65,8 @@ def execute(
         sinks.append(bars)
     sinks += open_destinations(destinations or DestinationOptions(), options)
     session = _opened(open_session, sinks)
+    if session is None:
+        return 0
     for sink in sinks:
         sink.follow(session)
     try:
@@ -75,14 +82,53 @@ def execute(
     return code
 
 
-def _opened(open_session: Callable[[list[Sink]], Running], sinks: list[Sink]) -> Running:
-    """The session; where it cannot be opened, the sinks are closed, which nobody else would do."""
+def _opened(open_session: Callable[[list[Sink]], Running], sinks: list[Sink]) -> Running | None:
+    """The session; None as `open_stoppably`.
+
+    Where it is not opened, the sinks are closed, which nobody else would do.
+    """
+    session: Running | None = None
     try:
-        return open_session(sinks)
-    except BaseException:
-        with contextlib.suppress(StreamVPRError):
-            Fanout(sinks).close()
-        raise
+        session = open_stoppably(lambda: open_session(sinks))
+    finally:
+        if session is None:
+            with contextlib.suppress(StreamVPRError):
+                Fanout(sinks).close()
+    return session
+
+
+class _Stopped(Exception):
+    """A signal came before anything was opened."""
+
+
+def open_stoppably(opening: Callable[[], R]) -> R | None:
+    """What `opening` opens; None where SIGINT or SIGTERM came before that was done.
+
+    A pipe on which nothing comes, a server that does not answer, a model that takes minutes: no
+    signal ends what a library waits for. So a thread of its own does it, and is left to itself
+    then: see `leave`. Raises as `opening`. On the main thread.
+    """
+    opened: Future[R] = Future()
+    thread = threading.Thread(target=_settle, args=(opened, opening), name=OPENING, daemon=True)
+
+    def stop() -> None:
+        raise _Stopped
+
+    try:
+        with stopped_by_signals(stop, saying="ending, nothing was read yet"):
+            thread.start()
+            return opened.result()
+    except _Stopped:
+        return None
+
+
+def _settle(outcome: Future[R], work: Callable[[], R]) -> None:
+    try:
+        result = work()
+    except BaseException as error:
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(result)
 
 
 async def _run(session: Running) -> int:
@@ -144,16 +190,18 @@ def _signals(session: Running, task: asyncio.Future[None], notifier: Notifier) -
 
 
 @contextlib.contextmanager
-def stopped_by_signals(stop: Callable[[], None], *, left: str = "what was read") -> Iterator[None]:
+def stopped_by_signals(
+    stop: Callable[[], None], *, saying: str = "going on with what was read"
+) -> Iterator[None]:
     """The first SIGINT or SIGTERM calls `stop`, the next acts as if nobody looked out for it.
 
-    `left` is what is gone on with then, as the user is told.
+    `saying` is what the user is told then.
 
     For work on the main thread; `execute` is for what runs in an event loop.
     """
 
     def on_signal(number: int, _: FrameType | None) -> None:
-        logger.info("%s: going on with %s", signal.Signals(number).name, left)
+        logger.info("%s: %s", signal.Signals(number).name, saying)
         restore()
         stop()
 
@@ -169,9 +217,23 @@ def stopped_by_signals(stop: Callable[[], None], *, left: str = "what was read")
         restore()
 
 
+def leave(code: int) -> NoReturn:
+    """End the process, where need be without those who wait for a camera that says nothing.
+
+    The interpreter would join their threads first: until the camera's time-out, or for ever.
+    """
+    if any(thread.name.startswith((OPENING, READING)) for thread in threading.enumerate()):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                if stream is not None:
+                    stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 def _wait_for_signal() -> None:
     over = threading.Event()
-    with stopped_by_signals(over.set, left="the end"):
+    with stopped_by_signals(over.set, saying="going on with the end"):
         over.wait()
 
 

@@ -152,8 +152,14 @@ class Described:
 
     keyframe: Keyframe
     descriptor: Descriptor | None
-    """(D,) float32 of length 1; None for a frame that shows a view already kept."""
+    """(D,) float32 of length 1; None for a frame that shows a view already kept, and where the
+    model failed on it."""
     features: Features | None
+
+    @property
+    def undescribed(self) -> bool:
+        """Whether it shows something, and nobody knows what."""
+        return self.descriptor is None and self.keyframe.same_view_as is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +270,8 @@ class Verdict(StrEnum):
     TOO_FEW_INLIERS = "too_few_inliers"
     INCONSISTENT_SEQUENCE = "inconsistent_sequence"
     STATIONARY = "stationary"
+    UNDESCRIBED = "undescribed"
+    """The model failed on it, or there was no memory for the picture."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -17,8 +18,12 @@ if TYPE_CHECKING:
     from streamvpr.frames import Frame, Image, Picture
     from streamvpr.sources import Source
 
+logger = logging.getLogger(__name__)
+
 THUMBNAIL_QUALITY = 85
 THUMBNAIL_SIDE = 640
+# The largest of real footage, of fields from above: streets have 25 to 60 kB, corridors 15.
+THUMBNAIL_BYTES = 75_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +112,13 @@ class KeyframeMaker:
         self._forms = forms
         self._gate = gate
         self._made = first
+        self._had_no_room = False
 
     def make(self, frame: Frame) -> Keyframe:
-        """The keyframe of the next frame."""
-        picture, forms = frame.picture, self._forms
+        """The keyframe of the next frame; a bare one where there is no memory for its arrays."""
+        picture = frame.picture
         index, self._made = self._made, self._made + 1
-        same_view_as = self._same_view_as(frame, index)
-        moved = same_view_as is None
-        return Keyframe(
+        bare = Keyframe(
             stream=self._stream,
             index=index,
             time=frame.time,
@@ -122,13 +126,36 @@ class KeyframeMaker:
             width=picture.width,
             height=picture.height,
             arrival=frame.arrival,
+            position=frame.position,
+            taken=frame.taken,
+        )
+        try:
+            return self._with_arrays(bare, frame)
+        except MemoryError:
+            self._note_no_room(bare)
+            return bare
+
+    def _with_arrays(self, keyframe: Keyframe, frame: Frame) -> Keyframe:
+        picture, forms = frame.picture, self._forms
+        same_view_as = self._same_view_as(frame, keyframe.index)
+        moved = same_view_as is None
+        return replace(
+            keyframe,
             same_view_as=same_view_as,
             model_input=picture.rgb(forms.input_width, forms.input_height) if moved else None,
             gray=self._analysed(picture) if moved else None,
             thumbnail=_thumbnail(picture) if forms.shows(still=not moved) else None,
-            position=frame.position,
-            taken=frame.taken,
         )
+
+    def _note_no_room(self, keyframe: Keyframe) -> None:
+        if not self._had_no_room:
+            self._had_no_room = True
+            logger.warning(
+                "%s: no memory for a picture of %dx%d; more such are only counted",
+                keyframe.path,
+                keyframe.width,
+                keyframe.height,
+            )
 
     def _analysed(self, picture: Picture) -> Image | None:
         side = self._forms.analysed_side

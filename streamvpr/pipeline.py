@@ -12,6 +12,7 @@ alone may drop, and only what is live: a camera does not wait.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from dataclasses import replace
@@ -22,6 +23,8 @@ from streamvpr.channel import Channel, ChannelClosed
 from streamvpr.errors import SourceError, StreamVPRError
 from streamvpr.frames import Decision, Described, Keyframe, StreamEvent, StreamState
 from streamvpr.mixer import Mixer
+from streamvpr.patience import PatientEmbedder
+from streamvpr.sources import report_nothing
 from streamvpr.stage import Stage
 
 if TYPE_CHECKING:
@@ -39,6 +42,9 @@ logger = logging.getLogger(__name__)
 Emitted = Decision | records.Stream | records.Health
 
 DECISIONS = 64
+# How long a reader gets to end after `stop`. One that waits for a camera takes until the time-out,
+# and whoever stops a run does not wait for that.
+LAST_READ_SECONDS = 0.5
 # Events that may wait beside the decisions, where whoever reads the output has stopped reading.
 MOST_EVENTS = 1000
 
@@ -66,12 +72,14 @@ class Pipeline:
         none.
         """
         self.streams = streams
-        self._embedder = embedder
+        self._model = PatientEmbedder(embedder)
         self._extractor = extractor
         self._sink = sink
         self._batch_size = batch_size
         self._health_every = health_every
         self._stopping = False
+        self._stopped = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._failure: StreamVPRError | None = None
         self._preparing = Stage("prepare")
         self._embedding = Stage("embed")
@@ -91,10 +99,13 @@ class Pipeline:
         self._decisions: Channel[Emitted] = Channel(DECISIONS)
 
     def stop(self) -> None:
-        """Read no more; what was read is finished and emitted."""
+        """Read no more; what was read is finished and emitted. From any thread."""
         self._stopping = True
         for stream in self.streams:
             stream.reader.source.stop()
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it is over, and its loop closed
+                self._loop.call_soon_threadsafe(self._stopped.set)
 
     def watch(self, watch: Watch) -> None:
         """Let every call of every stage be done by `watch`. Before `run`."""
@@ -126,16 +137,19 @@ class Pipeline:
 
         Raises the StreamVPRError of a stage that failed, or of the sources where all were lost.
         """
+        self._loop = asyncio.get_running_loop()
         try:
             async with asyncio.TaskGroup() as group:
                 for stream, stage in zip(self.streams, self._reading, strict=True):
-                    group.create_task(self._read_stream(stream, stage))
+                    reading = group.create_task(self._read_stream(stream, stage))
+                    group.create_task(self._end_reading(reading, stage))
                 group.create_task(self._mix())
                 group.create_task(self._describe_all())
                 group.create_task(self._recognize_all())
                 health = group.create_task(self._report_health())
                 await group.create_task(self._emit_all())
                 health.cancel()
+                self._stopped.set()
         finally:
             # Joining waits for the call in hand; not on the event loop, which others need.
             await asyncio.shield(asyncio.to_thread(self._join_threads))
@@ -153,6 +167,15 @@ class Pipeline:
             loop.call_soon_threadsafe(self._announce, stream, event, skipped)
 
         stream.reader.source.report = report
+        try:
+            await self._read_all(stream, stage)
+            await stage.call(stream.reader.close)
+        except asyncio.CancelledError:
+            stream.reader.source.report = report_nothing
+            stage.leave(stream.reader.close)
+            raise
+
+    async def _read_all(self, stream: Stream, stage: Stage) -> None:
         try:
             while not self._stopping:
                 frame = await stage.call(stream.reader.next)
@@ -173,7 +196,14 @@ class Pipeline:
             self.stop()
         finally:
             stream.buffer.close()
-            await stage.call(stream.reader.close)
+
+    async def _end_reading(self, reading: asyncio.Task[None], stage: Stage) -> None:
+        """After `stop`, leave a reader that waits for a camera; one that waits for us does not."""
+        await self._stopped.wait()
+        while not reading.done():
+            await asyncio.wait([reading], timeout=LAST_READ_SECONDS)
+            if stage.stuck_for >= LAST_READ_SECONDS:
+                reading.cancel()
 
     async def _mix(self) -> None:
         """One frame of each stream in turn, as keyframes."""
@@ -198,6 +228,7 @@ class Pipeline:
                 described = await self._describe([keyframe for _, keyframe in batch])
                 for (stream, _), item in zip(batch, described, strict=True):
                     await self._described.put((stream, item))
+            self._model.finish()
         except ChannelClosed:
             pass
         except StreamVPRError as error:
@@ -213,16 +244,15 @@ class Pipeline:
         if moved:
             images = [k.model_input for k in moved if k.model_input is not None]
             descriptors, features = await asyncio.gather(
-                self._embedding.call(self._embedder.embed, images),
+                self._embedding.call(self._model.embed, images),
                 self._extracting.call(self._extract, moved),
             )
             found = {
                 id(k): Described(_without_arrays(k), d, f)
                 for k, d, f in zip(moved, descriptors, features, strict=True)
+                if d is not None
             }
-        return [
-            None if k is None else found.get(id(k)) or Described(k, None, None) for k in keyframes
-        ]
+        return [None if k is None else found.get(id(k)) or _bare(k) for k in keyframes]
 
     def _extract(self, keyframes: list[Keyframe]) -> list[Features | None]:
         extractor = self._extractor
@@ -255,6 +285,7 @@ class Pipeline:
             return
         decision = await self._recognizing.call(stream.observe, item)
         stream.processed += 1
+        stream.undescribed += item.undescribed
         stream.last_time = item.keyframe.time
         if decision is not None:
             await self._decisions.put(decision)
@@ -319,6 +350,11 @@ class Pipeline:
     def _stages(self) -> list[Stage]:
         rest = [self._preparing, self._embedding, self._extracting]
         return [*self._reading, *rest, self._recognizing, self._emitting]
+
+
+def _bare(keyframe: Keyframe) -> Described:
+    """A keyframe of which nothing is known: it stands still, or could not be described."""
+    return Described(_without_arrays(keyframe), None, None)
 
 
 def _without_arrays(keyframe: Keyframe) -> Keyframe:

@@ -147,6 +147,8 @@ class Recognizer:
         if keyframe.same_view_as is not None:
             self.database.mark_seen(keyframe.same_view_as, keyframe.index)
             return self._told(Decision(keyframe, Verdict.STATIONARY))
+        if item.undescribed:
+            return self._told(Decision(keyframe, Verdict.UNDESCRIBED))
         comparisons = self._compare(item, before)
         decision = self._decide(item, comparisons)
         self._last_match = _match_of(decision, comparisons)

@@ -151,6 +151,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="h
     """The last one of its stream records; None before the first."""
     frames_in: int
     processed: int
+    undescribed: int = 0
+    """Of the processed ones, those on which the model failed, or whose picture had no room."""
     left_out: int
     """The rate asked for has no use for them."""
     dropped: Dropped

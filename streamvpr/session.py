@@ -111,6 +111,7 @@ class Session:
             places=sum(len(database) for database in self._databases),
             skipped=sum(stream.reader.source.skipped for stream in self.streams),
             dropped=sum(stream.buffer.dropped for stream in self.streams),
+            undescribed=sum(stream.undescribed for stream in self.streams),
             seconds=time.perf_counter() - self._began,
             busy=busy,
         )
@@ -314,6 +315,7 @@ def _remember(
                 f"the database has more than --capacity {options.capacity} places; raise it, "
                 "or process fewer with --fps"
             )
-        recognizer.remember(item)
+        if not item.undescribed:
+            recognizer.remember(item)
 
     return observe

@@ -44,6 +44,8 @@ class Stream:
     overflow: Overflow | None = None
     """What a full buffer does; None is drop-oldest for what is live and block for the rest."""
     processed: int = 0
+    undescribed: int = 0
+    """Of the processed frames, those that could not be described."""
     reconnects: int = 0
     error: SourceError | None = None
     state: StreamState | None = None
@@ -147,6 +149,7 @@ class Stream:
             state=None if self.state is None else self.state.value,
             frames_in=tally.arrived,
             processed=processed,
+            undescribed=self.undescribed,
             left_out=tally.left_out,
             dropped=records.Dropped(overload=overload, damaged=tally.skipped),
             queued=tally.picked - overload - processed,

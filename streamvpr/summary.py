@@ -21,6 +21,8 @@ class Summary:
     seconds: float
     busy: dict[str, float]
     """Seconds that each stage worked; they overlap."""
+    undescribed: int = 0
+    """Frames on which the model failed, or whose pictures had no room in memory."""
 
     def rounded(self) -> Summary:
         """The same, with times to the millisecond."""
@@ -31,9 +33,10 @@ class Summary:
         rate = self.frames / self.seconds if self.seconds > 0 else 0.0
         skipped = f", {self.skipped} unreadable skipped" if self.skipped else ""
         dropped = f", {self.dropped} dropped by overload" if self.dropped else ""
+        failed = f", {self.undescribed} not described" if self.undescribed else ""
         busy = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.busy.items())
         return (
             f"{self.frames} frames, {self.closures} loop closures, {self.places} places{skipped}"
-            f"{dropped} "
+            f"{dropped}{failed} "
             f"in {self.seconds:.1f} s ({rate:.1f} frames/s); busy: {busy}"
         )

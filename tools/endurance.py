@@ -83,6 +83,9 @@ class Window:
     """Of processor time a frame."""
     resident: int
     """Bytes at its end."""
+    threads: int = 0
+    descriptors: int = 0
+    """At its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +186,12 @@ class Program:
 
     def show(self, picture: Image) -> None:
         """The next one, as a JPEG. Raises RuntimeError where the program has ended."""
+        self.send(cv2.imencode(".jpg", picture)[1].tobytes())
+
+    def send(self, data: bytes) -> None:
+        """Write to its standard input. Raises RuntimeError where the program has ended."""
         try:
-            self._input.write(cv2.imencode(".jpg", picture)[1].tobytes())
+            self._input.write(data)
         except BrokenPipeError as error:
             self.finish()
             raise RuntimeError("streamvpr ended before the flight did") from error
@@ -225,7 +232,10 @@ class Program:
                 if frames % self._window == 0:
                     seconds, resident = usage(self._process.pid)
                     cost = 1000 * (seconds - spent) / self._window
-                    self.windows.append(Window(self._missed + frames, closures, cost, resident))
+                    has = held(self._process.pid)
+                    self.windows.append(
+                        Window(self._missed + frames, closures, cost, resident, *has)
+                    )
                     self._say(self.windows[-1])
                     spent, closures = seconds, 0
 
@@ -267,6 +277,12 @@ def usage(process: int) -> tuple[float, int]:
     ticks = int(numbers[11]) + int(numbers[12])
     pages = int((folder / "statm").read_text().split()[1])
     return ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def held(process: int) -> tuple[int, int]:
+    """Threads, and descriptors."""
+    folder = Path("/proc") / str(process)
+    return len(list((folder / "task").iterdir())), len(list((folder / "fd").iterdir()))
 
 
 def pairs(old: list[Window], young: list[Window]) -> list[Pair]:

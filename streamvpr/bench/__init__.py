@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from streamvpr.bench.against import Against, compare
-from streamvpr.bench.measuring import Bench, open_bench
+from streamvpr.bench.measuring import Bench, own_folder
 from streamvpr.bench.report import Report, make_report, read_report
 from streamvpr.bench.table import as_table
 
@@ -28,6 +28,6 @@ __all__ = [
     "as_table",
     "compare",
     "make_report",
-    "open_bench",
+    "own_folder",
     "read_report",
 ]

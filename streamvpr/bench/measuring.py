@@ -183,14 +183,11 @@ class Bench:
 
 
 @contextmanager
-def open_bench(sources: list[str], options: BenchOptions) -> Iterator[Bench]:
-    """A run to be measured, of the sources or of a flight that is made for it.
-
-    Raises ConfigError where a source cannot be read again and again, ModelError, SourceError,
-    StoreError.
-    """
-    with tempfile.TemporaryDirectory(prefix="streamvpr-") as folder:
-        yield Bench(sources, options, Path(folder))
+def own_folder() -> Iterator[Path]:
+    """Where a run that is measured writes to, until all is done."""
+    # Somebody whom a signal has left behind may be writing to it.
+    with tempfile.TemporaryDirectory(prefix="streamvpr-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def _writing_to(folder: Path, options: BenchOptions) -> BenchOptions:

@@ -15,7 +15,7 @@ from streamvpr.cluster.connection import ActorGone, connected
 from streamvpr.cluster.workplace import settle
 from streamvpr.config import Device
 from streamvpr.embedding import Embedder, open_embedder
-from streamvpr.errors import ModelError, StreamVPRError
+from streamvpr.errors import ModelError, ModelLost, StreamVPRError
 from streamvpr.stage import Stage
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class _RemoteRunner:
         try:
             return np.stack(self._connection.get(asked))
         except ActorGone as error:
-            raise ModelError(f"the model's actor does not come back: {error}") from error
+            raise ModelLost(f"the model's actor does not come back: {error}") from error
 
     def bare(self, images: Sequence[Image]) -> Callable[[], object]:
         """There is no floor to measure: the runtime is elsewhere. Raises ModelError."""

@@ -71,6 +71,7 @@ class Tally:
     dropped: int = 0
     busy: dict[str, float] = field(default_factory=dict)
     stuck_for: float = 0.0
+    undescribed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

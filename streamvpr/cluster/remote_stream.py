@@ -87,6 +87,7 @@ class RemoteStream:
             state=self._state,
             frames_in=tally.processed + tally.dropped + tally.skipped,
             processed=tally.processed,
+            undescribed=tally.undescribed,
             left_out=0,
             dropped=records.Dropped(overload=tally.dropped, damaged=tally.skipped),
             queued=0,

@@ -97,6 +97,7 @@ class ClusterSession:
             places=sum(tally.places for tally in tallies),
             skipped=sum(tally.skipped for tally in tallies),
             dropped=sum(tally.dropped for tally in tallies),
+            undescribed=sum(tally.undescribed for tally in tallies),
             seconds=time.perf_counter() - self._began,
             # An actor emits to the driver, and waits for it.
             busy={**busy, "emit": self._emitting.busy},

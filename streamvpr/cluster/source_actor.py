@@ -218,4 +218,5 @@ class SourceActor:
             stream.dropped,
             pipeline.busy,
             pipeline.stuck_for,
+            stream.undescribed,
         )

@@ -14,6 +14,7 @@ MEANINGS = {
     Verdict.BELOW_THRESHOLD: "Nothing that was old enough looked alike enough.",
     Verdict.INCONSISTENT_SEQUENCE: "The frames before did not lead along the place's own past.",
     Verdict.STATIONARY: "The view did not change, and nothing was asked.",
+    Verdict.UNDESCRIBED: "The model failed on it, or there was no memory for its picture.",
     Verdict.EMPTY_DATABASE: "Nothing could match yet: all was too recent, or was never left.",
 }
 

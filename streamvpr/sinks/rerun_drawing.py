@@ -59,6 +59,7 @@ COLOURS = {
     Verdict.TOO_FEW_INLIERS: ORANGE,
     Verdict.INCONSISTENT_SEQUENCE: ORANGE,
     Verdict.STATIONARY: BLUE,
+    Verdict.UNDESCRIBED: RED,
 }
 # By entity: what a curve is called, and its colour.
 CURVES = {

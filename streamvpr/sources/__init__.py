@@ -12,7 +12,7 @@ from streamvpr.credentials import fill_in
 from streamvpr.errors import ConfigError, SourceOpenError
 from streamvpr.presence import is_there
 from streamvpr.sources.address import Address, Kind, as_text, parse_address
-from streamvpr.sources.base import Clip, Decoding, Source, SourceOptions, Transport
+from streamvpr.sources.base import Clip, Decoding, Source, SourceOptions, Transport, report_nothing
 from streamvpr.sources.concat import ConcatSource
 from streamvpr.sources.container import VideoContainer
 from streamvpr.sources.hardware import check_hwaccel
@@ -42,6 +42,7 @@ __all__ = [
     "name_sources",
     "open_concat",
     "open_source",
+    "report_nothing",
     "split_name",
 ]
 

@@ -145,6 +145,10 @@ class VideoContainer:
             packet = next(self._packets)
         except StopIteration:
             return None
+        except IndexError:
+            # Of PyAV, at the end: it flushes tracks that have appeared since it began, too, and
+            # does not know them. Ours comes before them.
+            return None
         except (FFmpegError, OSError) as error:
             failure = _read_error(error, self.opening)
         if failure is not None:

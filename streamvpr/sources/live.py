@@ -166,7 +166,11 @@ class LiveSource:
                     here = True
                     self._pace_from = self._now() - (frame.time or 0.0)
                     self._take_connection(container, decoded, frame, arrival)
-                self._watch_picture(frame, decoded)
+                try:
+                    self._watch_picture(frame, decoded)
+                except MemoryError:
+                    self._skip("no memory for a picture of its size")
+                    continue
                 yield frame
                 # Whoever takes the frames may take their time.
                 self._progress = self._now()

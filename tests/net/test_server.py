@@ -14,6 +14,7 @@ import av
 import numpy as np
 import pytest
 from av.error import FFmpegError, HTTPUnauthorizedError
+from rtsp_camera import ServerFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,7 +182,7 @@ def test_the_scene_is_shown_and_comes_back(rtsp_server: Start, scene_frames: Any
 
 
 def test_options_that_are_wrong_fail_with_what_the_server_said(rtsp_server: Start) -> None:
-    with pytest.raises(pytest.fail.Exception, match=r"before it ended(?s:.*)invalid choice"):
+    with pytest.raises(ServerFailed, match=r"before it ended(?s:.*)invalid choice"):
         rtsp_server(codec="mpeg1")
 
 

@@ -21,8 +21,10 @@ from streamvpr.errors import (
     SourceLost,
     StoreError,
 )
+from streamvpr.frames import Verdict
 from streamvpr.keyframes import FrameReader
 from streamvpr.kit import Kit
+from streamvpr.patience import MOST_FAILURES
 from streamvpr.session import open_offline, open_online
 from streamvpr.sinks import Sink
 from streamvpr.sources import VideoSource
@@ -215,15 +217,16 @@ class TestAModelThatFails:
         open_session: Make,
         finish: Make,
         collector: Make,
-        flight: Any,
+        make_flight: Make,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        sink = collector()
+        sink, flight = collector(), make_flight(frames=120)
         session = open_session(flight.path, sinks=[sink], batch_size=1)
         BrokenAt(52, ModelError("out of memory")).install(monkeypatch)
         with pytest.raises(ModelError, match="out of memory"):
             finish(session)
-        assert sink.indices == list(range(52))
+        assert sink.indices == list(range(52 + MOST_FAILURES - 1))
+        assert {d.verdict for d in sink.decisions[52:]} == {Verdict.UNDESCRIBED}
         assert sink.closures == [(query, query - flight.lap) for query in range(48, 52)]
         assert sink.closed == 1
 
@@ -240,7 +243,8 @@ class TestAModelThatFails:
         BrokenAt(0, ModelError("gone")).install(monkeypatch)
         with pytest.raises(ModelError, match="gone"):
             finish(session)
-        assert (sink.decisions, sink.closed) == ([], 1)
+        assert {d.verdict for d in sink.decisions} == {Verdict.UNDESCRIBED}
+        assert (len(sink.decisions) < MOST_FAILURES, sink.closed) == (True, 1)
 
     def test_a_bug_is_raised_as_it_is_and_hangs_nothing(
         self,

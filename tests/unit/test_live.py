@@ -56,8 +56,11 @@ class FakePicture:
     bits: int = 0
     width: int = 640
     height: int = 480
+    huge: bool = False
 
     def checksum(self) -> int:
+        if self.huge:
+            raise MemoryError
         return self.bits
 
     def coarse(self) -> Any:
@@ -75,6 +78,7 @@ class Shot:
     corrupt: bool = False
     broken: bool = False
     size: int = 100
+    huge: bool = False
 
 
 class FakeContainer:
@@ -122,7 +126,8 @@ class FakeContainer:
             raise DecodeError("Invalid data found when processing input")
         if shot.size == 0:
             return []
-        return [Decoded(FakePicture(shot.bits), shot.seconds, shot.corrupt)]  # type: ignore[arg-type]
+        picture: Any = FakePicture(shot.bits, huge=shot.huge)
+        return [Decoded(picture, shot.seconds, shot.corrupt)]
 
 
 def shots(seconds: float, *, begin: float = 0.0, pts: float = 500.0, group: int = 0) -> list[Shot]:
@@ -488,6 +493,14 @@ class TestDamage:
         (first, _) = logged.warnings
         assert "damaged on the way" in first
         assert "s3cr3t" not in first
+
+    def test_a_picture_for_which_there_is_no_memory_too(self, logged: Any) -> None:
+        steps = shots(1)
+        steps[10].huge = True
+        run = go(steps)
+        assert len(run.frames()) == FPS - 1
+        assert run.source.skipped == 1
+        assert "no memory" in logged.warnings[0]
 
     def test_the_first_whole_picture_makes_the_connection(self) -> None:
         steps = shots(1)

@@ -295,7 +295,7 @@ class TestFolder:
         assert ended["started"] == begun["started"] <= ended["ended"]
         assert ended["figures"] == {
             **{"frames": 84, "closures": 43, "places": 80, "skipped": 1, "dropped": 2},
-            **{"seconds": 7.3, "busy": {"decode": 0.1, "embed": 5.7}},
+            **{"seconds": 7.3, "busy": {"decode": 0.1, "embed": 5.7}, "undescribed": 0},
         }
 
     def test_a_matrix_is_drawn_of_each_stream_also_of_names_that_look_alike_in_files(

@@ -28,6 +28,10 @@ export const DECISIONS = {
     name: "stands still",
     means: "The view does not change; nothing is added to the past, and nothing asked of it.",
   },
+  undescribed: {
+    name: "not described",
+    means: "The model failed on it, or there was no memory for its picture; the log says which.",
+  },
   empty_database: {
     name: "nothing to match yet",
     means: "All that is remembered is too recent, or was never left: --exclude-recent.",

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""A camera over RTSP whose pictures say which one they are, for the tests.
+"""A camera over RTSP whose pictures say which one they are, for the tests and for faults.py.
 
-Run by the system's Python with GstRtspServer (see APT in conftest.py), since GStreamer's bindings
-are no PyPI packages. Says on stdout, a JSON object a line: `{"ready": PORT}`; `{"client":
+Run by the system's Python with GstRtspServer (APT in rtsp_camera.py): GStreamer's bindings are no
+PyPI packages. Says on stdout, a JSON object a line: `{"ready": PORT}`; `{"client":
 "playing", "n": K}` at each PLAY; `{"sent": FRAMES}` when a client's media ends.
 
 A picture is always taken at a time of a clock, and its PTS is that time: picture i of a media is
@@ -51,6 +51,7 @@ ENCODERS = {
 
 
 def say(**what: object) -> None:
+    """A JSON object as a line of standard output."""
     with SAYING:
         print(json.dumps(what), flush=True)
 
@@ -63,6 +64,7 @@ class Stops:
         self._count = 0
 
     def count(self) -> int:
+        """So far."""
         with self._lock:
             if signal.sigtimedwait({signal.SIGCONT}, 0) is not None:
                 self._count += 1
@@ -81,6 +83,7 @@ class Pictures:
             sys.exit(f"{path}: no whole number of I420 pictures of {width}x{height}")
 
     def picture(self, index: int, size: tuple[int, int]) -> bytes:
+        """The bytes of one, of that width and height."""
         width, height = self._size
         length = width * height * 3 // 2
         at = index % self._count * length
@@ -136,11 +139,13 @@ class Feed:
         self._thread: threading.Thread | None = None
 
     def need_data(self, source: Gst.Element, _length: int) -> None:
+        """Begin; called by GStreamer."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, args=(source,), daemon=True)
             self._thread.start()
 
     def unprepared(self, _media: GstRtspServer.RTSPMedia) -> None:
+        """End; called by GStreamer."""
         self._over.set()
 
     def _run(self, source: Gst.Element) -> None:
@@ -183,11 +188,13 @@ class Feed:
     def _size(self, pushed: int) -> tuple[int, int]:
         args = self._args
         if args.resize_to is not None and pushed >= args.resize_after:
-            return args.resize_to
+            width, height = args.resize_to
+            return width, height
         return (args.width, args.height)
 
 
 def caps(size: tuple[int, int], fps: int) -> Gst.Caps:
+    """What GStreamer calls raw pictures of that size."""
     width, height = size
     return Gst.Caps.from_string(
         f"video/x-raw,format=I420,width={width},height={height},framerate={fps}/1"
@@ -195,6 +202,7 @@ def caps(size: tuple[int, int], fps: int) -> Gst.Caps:
 
 
 def permissions() -> GstRtspServer.RTSPPermissions:
+    """Whoever has logged in may see the media."""
     allowed = GstRtspServer.RTSPPermissions()
     for what in ("media.factory.access", "media.factory.construct"):
         allowed.add_permission_for_role(ROLE, what, True)
@@ -202,6 +210,7 @@ def permissions() -> GstRtspServer.RTSPPermissions:
 
 
 def auth(args: argparse.Namespace) -> GstRtspServer.RTSPAuth:
+    """Who is let in, and with which certificate."""
     made = GstRtspServer.RTSPAuth()
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", ROLE)
@@ -218,6 +227,7 @@ def auth(args: argparse.Namespace) -> GstRtspServer.RTSPAuth:
 
 
 def make_factory(args: argparse.Namespace) -> GstRtspServer.RTSPMediaFactory:
+    """Makes a media of its own for every client."""
     pictures = Pictures(args.width, args.height, args.frames)
     stops = Stops()
     factory = GstRtspServer.RTSPMediaFactory()
@@ -242,6 +252,7 @@ def make_factory(args: argparse.Namespace) -> GstRtspServer.RTSPMediaFactory:
 
 
 def watch_clients(server: GstRtspServer.RTSPServer) -> None:
+    """Say whenever one plays."""
     plays = iter(range(1, sys.maxsize))
 
     def connected(_server: object, client: GstRtspServer.RTSPClient) -> None:
@@ -251,11 +262,13 @@ def watch_clients(server: GstRtspServer.RTSPServer) -> None:
 
 
 def size(text: str) -> tuple[int, int]:
+    """WxH as width and height."""
     width, height = map(int, text.split("x"))
     return width, height
 
 
 def parsed() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--path", default="/live")
@@ -280,6 +293,7 @@ def parsed() -> argparse.Namespace:
 
 
 def main() -> None:
+    """Serve until killed."""
     parent = os.getppid()
     args = parsed()
     Gst.init(None)
