@@ -171,7 +171,6 @@ class TestMaps:
             for line in (
                 ["map", "prune", path, "--most", 2],
                 ["map", "prune", path, "--older-than", 1],
-                ["map", "merge", tmp_path / f"all{root}.vpr", whole, path],
                 ["run", *film, "--map", path],
             ):
                 result = cli(*line)
