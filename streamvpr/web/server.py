@@ -22,6 +22,8 @@ MOST_CONNECTIONS = 256
 # How long the last events may take to be read at the end.
 GOODBYE_SECONDS = 1
 JOIN_SECONDS = 3.0
+# What reads and writes HTTP below the server; its errors are about what came.
+PROTOCOL = "h11"
 
 
 class Server:
@@ -81,6 +83,10 @@ class _Forward(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         error = None if record.exc_info is None else record.exc_info[1]
+        if type(error).__module__.partition(".")[0] == PROTOCOL:
+            # A request that breaks off where an answer is on its way, and is none of ours.
+            logger.debug("the live page: %s", error)
+            return
         cause = "" if error is None else f": {type(error).__name__}: {error}"
         logger.error("the live page: %s%s", record.getMessage().strip(), cause)
         logger.debug("it failed", exc_info=record.exc_info)

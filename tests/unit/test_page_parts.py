@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import socket
 from dataclasses import dataclass, replace
@@ -191,3 +192,18 @@ async def _read(app: Any, last: str, path: str = "/events") -> bytes:
     scope = {"type": "http", "method": "GET", "path": path, "headers": headers}
     await app({**scope, "query_string": b""}, receive, send)
     return b"".join(said)
+
+
+def test_what_a_stranger_breaks_off_is_no_error_of_the_page(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    h11 = pytest.importorskip("h11", reason="needs the extra web")
+    from streamvpr.web import server
+
+    server._tame_log()
+    log = logging.getLogger("uvicorn.error")
+    broken = h11.LocalProtocolError("can't handle event type Response")
+    with caplog.at_level(logging.DEBUG, logger="streamvpr"):
+        log.error("Exception in ASGI application\n", exc_info=broken)
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert told == [("DEBUG", "the live page: can't handle event type Response")]
