@@ -8,6 +8,12 @@ The parts of the command line under the same names, usable without it:
 
 __version__ = "0.1.0"
 
+import os
+
+# OpenCV reads it when it is loaded, and takes pictures of a gigapixel otherwise: a file of 870 KB
+# would fill 5 GB. The largest sensors of aerial cameras have 150 megapixels.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "160000000")
+
 from streamvpr.config import MatchOptions, RunOptions
 from streamvpr.database import PlaceDatabase
 from streamvpr.embedding import Embedder, ModelCard, find_model, list_models, open_embedder

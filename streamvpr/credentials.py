@@ -31,6 +31,8 @@ SECRET_OPTION = re.compile(
 )
 # Options whose value may be secret as a whole: whoever knows the address may post there.
 SECRET_ADDRESSES = frozenset({"--webhook"})
+# Arguments and variables may hold bytes that are no text.
+AS_IT_CAME = "surrogateescape"
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -91,7 +93,7 @@ def encode_userinfo(url: str) -> str:
     userinfo, at, address = _split_userinfo(rest) if separator else ("", "", "")
     if not at:
         return url
-    return f"{scheme}://{quote(userinfo, safe=USERINFO_SAFE)}@{address}"
+    return f"{scheme}://{quote(userinfo, safe=USERINFO_SAFE, errors=AS_IT_CAME)}@{address}"
 
 
 def fill_in(url: str, credentials: Path | None) -> str:
@@ -142,7 +144,7 @@ def _variable(match: re.Match[str]) -> str:
         raise ConfigError(
             f"an address names the environment variable {name} for its login, and it is not set"
         )
-    return quote(value, safe="")
+    return quote(value, safe="", errors=AS_IT_CAME)
 
 
 def _login(file: Path, host: str) -> str | None:

@@ -205,7 +205,7 @@ def _refuse_constant(name: str) -> float:
 def _finite_float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is not finite")
+        raise ValueError(f"{text:.40} is not finite")
     return number
 
 

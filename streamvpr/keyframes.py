@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 THUMBNAIL_QUALITY = 85
 THUMBNAIL_SIDE = 640
+# The largest of real footage, of fields from above: streets have 25 to 60 kB, corridors 15.
+THUMBNAIL_BYTES = 75_000
 
 
 @dataclass(frozen=True, slots=True)

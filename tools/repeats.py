@@ -12,9 +12,8 @@ byte for byte; only run.toml and summary.json may differ, which hold options and
 Other processors take other instructions, and sums come out in another order. They are tried in two
 ways: libraries that can be told (NumPy, OpenBLAS, OpenCV, faiss) are told to do with the oldest,
 and with `--emulate CPU` the whole program runs in qemu's emulation of that processor (qemu-x86_64
-must be installed; minutes). What was decided must be the same there, and no score or confidence may
-differ by more than `--tolerance`. With `--against RECORDS` the records are another machine's, which
-printed them with `--records queries` for the same SOURCE.
+must be installed; a quarter of an hour). There the records must agree as tools/compare_records.py
+asks for, which compares those of real machines, too.
 
 A Markdown table goes to standard output; exit code 1 where something differs. Options after `--` go
 to `streamvpr run`. Linux, and streamvpr with ONNX Runtime.
@@ -28,8 +27,9 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import compare_records
 import msgspec
 from children import run_child
 from courses import STREAMVPR, render_line
@@ -37,11 +37,11 @@ from courses import STREAMVPR, render_line
 from streamvpr.demo import FPS, flight
 from streamvpr.machine import this_machine
 from streamvpr.media import encode_video
+from streamvpr.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-TOLERANCE = 1e-5
 # Files of a run that hold its options or its times.
 OWN = {"run.toml", "summary.json"}
 EMULATORS = ("qemu-x86_64", "qemu-x86_64-static")
@@ -64,7 +64,7 @@ class Variant:
     launcher: tuple[str, ...] = ()
     """What the command begins with: an emulator, or what binds it to a core."""
     exact: bool = True
-    """Byte for byte; else within the tolerance."""
+    """Byte for byte; else as far as records of two processors agree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +75,8 @@ class Output:
     files: Mapping[str, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """How two outputs compare."""
-
-    queries: int
-    same_bytes: bool
-    decided_otherwise: tuple[str, ...]
-    """Fields that are no scores and differ, as `query 12: inliers 52, 51`."""
-    largest: float
-    """The largest difference of a score or a confidence."""
-
-
+COLUMNS = ("run", "same bytes", "decided otherwise", "score", "confidence")
+"""The last two: the largest difference."""
 SAME = (
     Variant("again"),
     Variant("one thread", ("--threads", "1")),
@@ -107,8 +97,8 @@ def main(arguments: list[str] | None = None) -> int:
         command = ["run", *sources, "--records", "queries", "--quiet", *options.options]
         first = run(command, Variant("first"), Path(folder) / "first")
         print(f"{this_machine()}\n")
-        print(render_line(["run", "same bytes", "decided otherwise", "largest difference"]), end="")
-        print(render_line(["---", "---", "---", "---"]), end="", flush=True)
+        print(render_line(list(COLUMNS)), end="")
+        print(render_line(["---"] * len(COLUMNS)), end="", flush=True)
         return int(not all(list(compare_all(options, command, first, Path(folder)))))
 
 
@@ -119,8 +109,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("sources", nargs="*", metavar="SOURCE")
     parser.add_argument("--emulate", action="append", default=[], metavar="CPU")
-    parser.add_argument("--against", type=Path, action="append", default=[], metavar="RECORDS")
-    parser.add_argument("--tolerance", type=float, default=TOLERANCE)
     own, after = split(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(own)
     options.options = after
@@ -146,18 +134,12 @@ def compare_all(
     options: argparse.Namespace, command: list[str], first: Output, folder: Path
 ) -> Iterator[bool]:
     """A line of the table for each variant; whether it came to the same."""
-    emulated = [emulation(cpu) for cpu in options.emulate]
-    for number, variant in enumerate((*SAME, *OTHER, *emulated)):
+    for number, variant in enumerate((*SAME, *OTHER, *map(emulation, options.emulate))):
         if variant.launcher and shutil.which(variant.launcher[0]) is None:
-            print(render_line([variant.name, f"{variant.launcher[0]} is not here", "", ""]), end="")
+            print(render_line([variant.name, f"{variant.launcher[0]} is not here"]), end="")
             yield variant.launcher[0] not in EMULATORS
             continue
-        output = run(command, variant, folder / str(number))
-        yield told(variant, agreement(first, output), options.tolerance)
-    for path in options.against:
-        output = Output(path.read_bytes(), first.files)
-        variant = Variant(f"records of {path.name}", exact=False)
-        yield told(variant, agreement(first, output), options.tolerance)
+        yield compare(variant, first, run(command, variant, folder / str(number)))
 
 
 def emulation(cpu: str) -> Variant:
@@ -180,44 +162,27 @@ def run(command: list[str], variant: Variant, folder: Path) -> Output:
     return Output(done.out, files)
 
 
-def agreement(first: Output, second: Output) -> Agreement:
-    """How two outputs compare, record by record."""
-    ones, others = records_of(first.records), records_of(second.records)
-    otherwise, largest = [], 0.0
-    if len(ones) != len(others):
-        otherwise.append(f"{len(ones)} and {len(others)} records")
-    for one, other in zip(ones, others, strict=False):
-        for field in one.keys() | other.keys():
-            mine, theirs = one.get(field), other.get(field)
-            if field in ("score", "confidence") and mine is not None and theirs is not None:
-                largest = max(largest, abs(mine - theirs))
-            elif mine != theirs:
-                otherwise.append(f"query {one.get('query_idx')}: {field} {mine}, {theirs}")
-    return Agreement(
-        queries=len(ones),
-        same_bytes=first == second,
-        decided_otherwise=tuple(otherwise),
-        largest=largest,
-    )
-
-
-def records_of(lines: bytes) -> list[dict[str, Any]]:
-    """The records in JSON lines."""
-    return [msgspec.json.decode(line, type=dict[str, Any]) for line in lines.splitlines()]
-
-
-def told(variant: Variant, found: Agreement, tolerance: float) -> bool:
+def compare(variant: Variant, first: Output, other: Output) -> bool:
     """Print a line of the table; whether the variant came to the same."""
+    same = first == other
+    found = compare_records.compare(records_of(first), records_of(other))
+    otherwise = [f"{d.record}: {d.field} {d.one}, {d.other}" for d in found.differences]
     cells = [
         variant.name,
-        "yes" if found.same_bytes else "no",
-        "; ".join(found.decided_otherwise[:3]) or f"0 of {found.queries}",
-        f"{found.largest:.1g}",
+        "yes" if same else "no",
+        "; ".join(otherwise[:3]) or f"0 of {found.queries}",
+        f"{found.largest_score:.1g}",
+        f"{found.largest_confidence:.1g}",
     ]
     print(render_line(cells), end="", flush=True)
-    if variant.exact:
-        return found.same_bytes
-    return found.queries > 0 and not found.decided_otherwise and found.largest <= tolerance
+    return same if variant.exact else found.same
+
+
+def records_of(output: Output) -> list[Record]:
+    """One for each frame, and the closures."""
+    queries = [msgspec.json.decode(line, type=Record) for line in output.records.splitlines()]
+    closures = output.files.get("loop_closures.json", b"[]")
+    return [*queries, *msgspec.json.decode(closures, type=list[Record])]
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from streamvpr.errors import ModelError
 from streamvpr.features import open_extractor
 from streamvpr.frames import FeatureKind
 from streamvpr.geometry import Verifier
+from streamvpr.keyframes import THUMBNAIL_BYTES
 
 WIDTH, HEIGHT = 640, 480
 # Pixels, down and to the right.
@@ -54,13 +55,14 @@ def _memory(model: str | None) -> Finding:
         "code_bytes": DescriptorRing(FEW + 1, dimension).bytes_each - dimension * 4,
         "feature_bytes": features,
         "place_bytes": place,
+        "thumbnail_bytes": THUMBNAIL_BYTES,
         "capacity": capacity,
         "stream_bytes": place * capacity,
     }
     each = ", ".join(f"{kind} {most:,}" for kind, most in features.items())
     return Finding(
-        f"a place takes up to {place:,} bytes (descriptor {descriptor:,}, features: {each}); "
-        f"--capacity {capacity} is at most {place * capacity / 1e6:,.0f} MB a stream, and what "
-        "--output-dir or --serve show",
+        f"a place takes up to {place:,} bytes (descriptor {descriptor:,}, features: {each}), "
+        f"{place * capacity / 1e6:,.0f} MB a stream by --capacity {capacity}; its picture "
+        f"(--output-dir, --serve) {THUMBNAIL_BYTES:,}",
         values,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from streamvpr.errors import ModelError
+from streamvpr.toml_file import read_toml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,7 +106,7 @@ def read_card(model: Path) -> ModelCard:
     """The checked card of the ONNX file `model`. Raises ModelError."""
     path = card_path(model)
     try:
-        card = msgspec.toml.decode(path.read_bytes(), type=ModelCard)
+        card = msgspec.convert(read_toml(path), ModelCard)
     except FileNotFoundError as error:
         raise ModelError(f"the model {model} has no card; write {path} with: {TEMPLATE}") from error
     except (OSError, UnicodeDecodeError, msgspec.MsgspecError, ValueError) as error:

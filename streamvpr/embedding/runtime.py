@@ -24,7 +24,7 @@ PROVIDERS = {
 # The default, an exhaustive search for each new shape, takes seconds a bucket at opening and finds
 # a faster convolution for few networks.
 CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}
-NOT_ONNX = ("INVALID_PROTOBUF", "No graph was found")
+NOT_ONNX = ("INVALID_PROTOBUF", "No graph was found", "does not have a graph")
 TOO_NEW = ("opset", "IR version")
 # "[ONNXRuntimeError] : 7 : INVALID_PROTOBUF : Load model from a.onnx failed:" and
 # "/onnxruntime_src/onnxruntime/core/graph/model.cc:256 Model::Model(const std::string&) "

@@ -99,17 +99,24 @@ class Camera:
         pixels = np.asarray(points, np.float64).reshape(-1, 1, 2)
         if not len(pixels):
             return np.empty((0, 2))
-        fisheye = self.distortion is Distortion.EQUIDISTANT
-        undistort = cv2.fisheye.undistortPoints if fisheye else cv2.undistortPoints
-        matrix, lens = self._matrix(), np.array(self.coefficients, np.float64)
-        found = np.asarray(undistort(pixels, matrix, lens, criteria=CONVERGED), np.float64)
-        rays = found.reshape(-1, 2)
+        rays = self._undistorted(pixels).reshape(-1, 2)
         with np.errstate(invalid="ignore"):
             seen = np.hypot(rays[:, 0], rays[:, 1]) < LARGEST_TANGENT
         rays = np.where(seen[:, None], rays, 0.0)
         # The inverse of a polynomial is sought step by step, and may end anywhere.
         returned = np.hypot(*(self.pixels(rays) - pixels[:, 0]).T) < CLOSED
         return np.where((seen & returned)[:, None], rays, np.nan)
+
+    def _undistorted(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+        matrix, lens = self._matrix(), np.array(self.coefficients, np.float64)
+        if self.distortion is Distortion.EQUIDISTANT:
+            found = cv2.fisheye.undistortPoints(pixels, matrix, lens, criteria=CONVERGED)
+        elif iterated := getattr(cv2, "undistortPointsIter", None):
+            # So OpenCV 4 calls the one that can be told when to end.
+            found = iterated(pixels, matrix, lens, None, None, CONVERGED)
+        else:
+            found = cv2.undistortPoints(pixels, matrix, lens, criteria=CONVERGED)
+        return np.asarray(found, np.float64)
 
     def pixels(self, rays: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 2) x/z, y/z of what lies before the camera to the pixels x, y that show it."""

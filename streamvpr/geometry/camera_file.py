@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamvpr.errors import ConfigError
 from streamvpr.geometry.camera import Camera, Distortion
+from streamvpr.presence import is_there
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +68,7 @@ class _Unusable(Exception):
 def _split(name: str) -> tuple[Path, str | None]:
     """A file, and behind a `#` the camera in it."""
     path, separator, entry = name.rpartition("#")
-    if not separator or Path(name).exists():
+    if not separator or is_there(Path(name)):
         return Path(name), None
     return Path(path), entry
 

@@ -96,7 +96,7 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     mode = "rw" if write else "ro"
     with errors(path, "write" if write else "read"):
         connection = sqlite3.connect(
-            f"file:{quote(os.fspath(path.absolute()))}?mode={mode}",
+            f"file:{quote(os.fsencode(path.absolute()))}?mode={mode}",
             uri=True,
             timeout=BUSY_SECONDS,
             isolation_level=None,

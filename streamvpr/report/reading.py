@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from streamvpr.errors import StoreError
+from streamvpr.presence import is_folder
 from streamvpr.records import Query
 from streamvpr.report.file import read_if_there
 from streamvpr.sinks.folder import CLOSURES, MATCHES, QUERIES, SETTINGS, SUMMARY, preview_name
 from streamvpr.sinks.summary_file import SummaryFile
+from streamvpr.toml_file import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -99,7 +101,7 @@ class Results:
 
 def read_results(folder: Path) -> Results:
     """Read an output folder. Raises StoreError where it is none, or holds what is damaged."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise StoreError(f"cannot read {folder}: no such folder; give the --output-dir of a run")
     if not any((folder / name).is_file() for name in (CLOSURES, QUERIES)):
         raise StoreError(
@@ -178,7 +180,7 @@ def _settings(folder: Path, text: str, missing: list[str]) -> dict[str, Any]:
     if not text:
         missing.append(f"{SETTINGS}: the settings of the run.")
     try:
-        return tomllib.loads(text)
+        return parse_toml(text)
     except tomllib.TOMLDecodeError as error:
         raise StoreError(f"{folder / SETTINGS} is no TOML: {error}") from error
 

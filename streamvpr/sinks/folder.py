@@ -81,7 +81,9 @@ class FolderSink(Sink):
             self._matches = folder / MATCHES
             self._matches.mkdir(parents=True, exist_ok=True)
             self._remove_old_pictures()
-            (folder / SETTINGS).write_text(_run_toml(settings, sources), encoding="utf-8")
+            (folder / SETTINGS).write_text(
+                _run_toml(settings, sources), encoding="utf-8", errors="replace"
+            )
             write_summary_file(folder / SUMMARY, self._summary)
             self._queries = self._open_queries()
             opened.callback(self._queries.close)

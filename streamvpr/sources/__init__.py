@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from streamvpr.credentials import fill_in
 from streamvpr.errors import ConfigError, SourceOpenError
-from streamvpr.sources.address import Address, Kind, parse_address
+from streamvpr.presence import is_there
+from streamvpr.sources.address import Address, Kind, as_text, parse_address
 from streamvpr.sources.base import Clip, Decoding, Source, SourceOptions, Transport, report_nothing
 from streamvpr.sources.concat import ConcatSource
 from streamvpr.sources.container import VideoContainer
@@ -58,7 +59,7 @@ def split_name(source: str) -> tuple[str | None, str]:
     name, separator, rest = source.partition("=")
     if not separator or not name or not rest or "/" in name or ":" in name:
         return None, source
-    return (None, source) if Path(source).exists() else (name, rest)
+    return (None, source) if is_there(Path(source)) else (name, rest)
 
 
 def name_sources(sources: list[str]) -> list[tuple[str, str]]:
@@ -71,7 +72,7 @@ def name_sources(sources: list[str]) -> list[tuple[str, str]]:
     cameras = 0
     for source in sources:
         given, rest = split_name(source)
-        wanted = given or parse_address(rest).default_name
+        wanted = as_text(given) if given else parse_address(rest).default_name
         if wanted is None:
             wanted = f"cam{cameras}"
             cameras += 1
@@ -227,8 +228,9 @@ def _host_to_look_up(address: Address) -> str | None:
 def _check_file(path: Path, source: str) -> None:
     try:
         size = path.stat().st_size
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, ValueError) as error:
+        # ValueError: a NUL, which is in no name.
+        reason = getattr(error, "strerror", None) or str(error)
         raise SourceOpenError(
             f"cannot open {source}: {reason}; check the path", url=source
         ) from error

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from streamvpr.credentials import encode_userinfo, redact
+from streamvpr.presence import is_folder
 
 STANDARD_INPUT = "-"
 # What stands for it among options, one of which it would look like.
@@ -65,10 +66,10 @@ class Address:
         if self.kind is Kind.STANDARD_INPUT:
             return "stdin"
         if self.kind is Kind.FOLDER:
-            return Path(self.url).resolve().name or "images"
+            return as_text(Path(self.url).resolve().name) or "images"
         if self.kind is Kind.FILE:
-            return Path(self.url).stem
-        return Path(_path_of(self.url)).stem if self.is_served_file else None
+            return as_text(Path(self.url).stem)
+        return as_text(Path(_path_of(self.url)).stem) if self.is_served_file else None
 
 
 def parse_address(source: str) -> Address:
@@ -78,13 +79,19 @@ def parse_address(source: str) -> Address:
     if source[:7].lower() == "file://":
         return parse_address(source[7:])
     if DEVICE.fullmatch(source):
-        return Address(Kind.DEVICE, source, source)
+        return Address(Kind.DEVICE, source, as_text(source))
     if "://" in source:
         scheme = source.partition("://")[0].lower()
         kind = Kind.WEB if scheme in ("http", "https") else Kind.STREAM
-        return Address(kind, encode_userinfo(source), redact(source))
-    kind = Kind.FOLDER if Path(source).is_dir() else Kind.FILE
-    return Address(kind, source, source)
+        return Address(kind, encode_userinfo(source), as_text(redact(source)))
+    kind = Kind.FOLDER if is_folder(Path(source)) else Kind.FILE
+    return Address(kind, source, as_text(source))
+
+
+def as_text(name: str) -> str:
+    """The name as it can be written and sent: of bytes that are no text, as old disks have them in
+    names of files, something else."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _path_of(url: str) -> str:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from streamvpr.sources.opening import Opening
 
+# Of one picture; 8K has half of that. A decoder may keep seventeen pictures, and whoever sends a
+# video chooses their size.
+LARGEST_PIXELS = 2**26
 # Formats that are fetched a piece of several seconds at a time.
 BURSTY_FORMATS = frozenset({"hls", "dash"})
 # Formats without timestamps of their own: FFmpeg counts frames by a rate that it guesses.
@@ -85,6 +88,10 @@ class VideoContainer:
         # Decoding frames side by side would be faster, but keeps frames back, and drops those that
         # wait to be reordered where a file is cut off.
         self._stream.thread_type = "SLICE"
+        self._stream.codec_context.options = {
+            **self._stream.codec_context.options,
+            "max_pixels": str(LARGEST_PIXELS),
+        }
         self._packets: Iterator[AvPacket[VideoStream]] = self._container.demux(self._stream)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import numpy as np
 
 from streamvpr.errors import SourceLost, SourceOpenError
 from streamvpr.frames import Frame, StreamEvent, StreamState, Track
+from streamvpr.sources.address import as_text
 from streamvpr.sources.base import report_nothing
 from streamvpr.sources.jpeg import JpegDecoder
 from streamvpr.sources.positions import read_exif
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from streamvpr.sources.base import Report
 
 logger = logging.getLogger(__name__)
+
+# What OpenCV was told: see the package's own module.
+LARGEST = os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS", "2^30")
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
 
@@ -83,7 +88,7 @@ class ImageFolderSource:
 
     def __init__(self, folder: Path, *, name: str) -> None:
         self.name = name
-        self.path = str(folder)
+        self.path = as_text(str(folder))
         self.skipped = 0
         self.report: Report = report_nothing
         self._stopping = False
@@ -122,7 +127,7 @@ class ImageFolderSource:
                 track = Track(file.suffix[1:].lower(), picture.width, picture.height)
                 self.report(StreamEvent(StreamState.CONNECTED, track=track))
             fix = read_exif(data)
-            yield Frame(None, str(file), picture, position=fix.position, taken=fix.taken)
+            yield Frame(None, as_text(str(file)), picture, position=fix.position, taken=fix.taken)
         if self.skipped == len(self._files):
             raise SourceLost(
                 f"none of the {self.skipped} images in {self.path} can be read", url=self.path
@@ -157,7 +162,7 @@ def _decode(file: Path, data: bytes, jpeg: JpegDecoder) -> Picture | None:
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error:
-        logger.warning("skipped %s: it is damaged, or larger than a gigapixel", file)
+        logger.warning("skipped %s: it is damaged, or has more than %s pixels", file, LARGEST)
         return None
     if bgr is None:
         logger.warning("skipped %s: it is empty or no image", file)

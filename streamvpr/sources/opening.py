@@ -189,9 +189,21 @@ def _choose(container: InputContainer, opening: Opening) -> VideoStream:
             raise ConfigError(
                 f"--video-stream {index}: {shown} has no video track of that index; it has {there}"
             )
-        return chosen
+        return _with_decoder(chosen, opening)
     best = container.streams.best("video")
     if best is None:
         kinds = ", ".join(stream.type for stream in container.streams) or "nothing"
         raise SourceOpenError(f"no video in {shown}: it holds {kinds}", url=shown, hopeless=True)
-    return best  # type: ignore[return-value]
+    return _with_decoder(best, opening)  # type: ignore[arg-type]
+
+
+def _with_decoder(stream: VideoStream, opening: Opening) -> VideoStream:
+    """The track, where FFmpeg can do more with it than name it. Raises SourceOpenError."""
+    # PyAV says that it always has one.
+    if getattr(stream, "codec_context", None) is None:
+        raise SourceOpenError(
+            f"cannot decode {opening.shown}: FFmpeg has no decoder of its video, or it is damaged",
+            url=opening.shown,
+            hopeless=True,
+        )
+    return stream

@@ -40,6 +40,7 @@ class TestDoctor:
             assert found[name]["works"] is True
         assert "bytes" in found["memory"]["detail"]
         assert found["memory"]["values"]["feature_bytes"].keys() == {"orb", "sift", "xfeat"}
+        assert "its picture (--output-dir, --serve) 75,000" in found["memory"]["detail"]
         assert list(found["speed"]["values"]) == ["1", "4", "8", "16"]
 
     def test_a_remedy_is_a_command(self, cli: Make, tiny_model: Path) -> None:

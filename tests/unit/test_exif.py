@@ -31,7 +31,7 @@ def image(gps: dict[int, Any], kind: str = "JPEG", **options: Any) -> bytes:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     exif[ExifTags.Base.Make] = "made by a test"
-    exif.get_ifd(ExifTags.IFD.GPSInfo).update(gps)
+    exif[ExifTags.IFD.GPSInfo] = dict(gps)
     target = io.BytesIO()
     picture = Image.new("RGB", (16, 16), (90, 120, 30))
     picture.save(target, kind, exif=exif.tobytes(), **options)

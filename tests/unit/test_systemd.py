@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -131,3 +133,34 @@ def test_without_a_socket_there_is_no_watchdog() -> None:
     notifier = Notifier({"WATCHDOG_USEC": "30000000"})
     assert notifier.watchdog_seconds is None
     notifier.close()
+
+
+UNIT = Path(__file__).resolve().parents[2] / "docs" / "streamvpr.service"
+
+
+def test_the_unit_lets_the_program_do_little() -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("no systemd-analyze: apt-get install systemd")
+    done = subprocess.run(
+        [analyze, "security", "--offline=true", "--threshold=25", "--no-pager", str(UNIT)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "unrecognized option" in done.stderr:
+        pytest.skip("systemd before 250 cannot weigh a file")
+    assert done.returncode == 0, done.stdout[-200:]
+
+
+def test_the_unit_has_no_setting_that_systemd_does_not_know(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("no systemd-analyze: apt-get install systemd")
+    # The program is not where the unit has it.
+    unit = tmp_path / "streamvpr.service"
+    unit.write_text(UNIT.read_text().replace("/opt/streamvpr/bin/streamvpr", "/bin/true"))
+    done = subprocess.run(
+        [analyze, "verify", "--man=no", str(unit)], capture_output=True, text=True, check=False
+    )
+    assert "streamvpr.service:" not in done.stderr, done.stderr
