@@ -47,7 +47,7 @@ from streamvpr.report_command import report
 from streamvpr.running import open_run
 from streamvpr.session import open_offline
 from streamvpr.settings_file import read_quiet, read_settings, read_sources
-from streamvpr.sources.address import READ_AS, STANDARD_INPUT
+from streamvpr.sources.address import READ_AS, STANDARD_INPUT, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -368,7 +368,7 @@ def _report(error: StreamVPRError) -> int:
 
 def _one_line(text: str) -> str:
     """A message without line breaks, and without a password that a library may have quoted."""
-    return " ".join(redact(word) for word in text.split())
+    return as_text(" ".join(redact(word) for word in text.split()))
 
 
 def _set_up_logging(level: str, *, quiet: bool) -> None:

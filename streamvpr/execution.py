@@ -17,6 +17,7 @@ from streamvpr.destinations import open_destinations
 from streamvpr.errors import OutputClosed, StoreError, StreamVPRError
 from streamvpr.sinks import Fanout, JsonLinesSink, Sink
 from streamvpr.sinks.progress import OutputBesideProgress, ProgressSink
+from streamvpr.sources.address import as_text
 from streamvpr.systemd import Notifier
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ def discard_output() -> None:
 def print_text(text: str) -> None:
     """Write to standard output; a reader that has gone is no error. Raises StoreError."""
     try:
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(as_text(text) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
         discard_output()

@@ -11,6 +11,14 @@ LONGEST_SECONDS = 100 * 365.25 * 24 * 3600
 HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?")
 
 
+def _is_finite(value: float) -> bool:
+    """Whether a float can hold it; whole numbers out of TOML may have any length."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 def within(
     low: float | None = None, high: float | None = None, *, above: float | None = None
 ) -> Any:
@@ -19,7 +27,7 @@ def within(
     def validate(_: type, value: float | None) -> None:
         if value is None:
             return
-        if not math.isfinite(value):
+        if not _is_finite(value):
             raise ValueError("Must be a finite number.")
         if above is not None and value <= above:
             raise ValueError(f"Must be more than {above}.")

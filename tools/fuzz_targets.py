@@ -350,16 +350,8 @@ def _map(case: Case) -> int:
         known = ["--model", str(case.workshop.model), "--threads", "1"]
         return cli.run_command(["match", str(path), str(case.workshop.film), *known])
     if way == "merge":
-        return cli.run_command(
-            [
-                "map",
-                "merge",
-                str(path),
-                str(case.workshop.map),
-                "--output",
-                str(case.folder / "all.vpr"),
-            ]
-        )
+        others = [str(path), str(case.workshop.map)]
+        return cli.run_command(["map", "merge", str(case.folder / "all.vpr"), *others])
     least = ["--most", "3"] if way == "prune" else []
     return cli.run_command(["map", way, str(path), *least])
 

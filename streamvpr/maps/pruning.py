@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from streamvpr.errors import ConfigError
 from streamvpr.maps.coverage import covered, covering
 from streamvpr.maps.editing import edited, shrink
+from streamvpr.maps.file import errors, sound
 from streamvpr.maps.history import load_history
 from streamvpr.maps.opening import open_reader
 
@@ -68,11 +69,12 @@ def prune_map(path: Path, rules: Rules, *, measure: bool = False) -> Pruned:
     """
     if not (rules.sessions or rules.older_than is not None or rules.bounded):
         raise ConfigError("nothing to prune by; give --session, --older-than, --most or --share")
-    with contextlib.closing(open_reader(path)) as reader:
+    with contextlib.closing(open_reader(path)) as reader, errors(path, "read"):
         model, before = reader.model, _count(reader.connection)
     size, found = path.stat().st_size, None
     with edited(path) as connection:
-        removed = _remove_sessions(connection, path, rules)
+        with sound(path):
+            removed = _remove_sessions(connection, path, rules)
         history = load_history(path, connection, model) if rules.bounded else None
         if history is not None:
             keep = covering(history, _most(rules, len(history)))
