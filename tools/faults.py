@@ -12,7 +12,7 @@ what goes wrong around the program (program_faults.py): a full disk, a reader th
 memory, the wall clock, SIGSTOP, SIGKILL.
 
 All the time every record must be whole JSON, in order, and add up; and at the end the file must
-hold what was printed, and threads, descriptors and memory be those after the first tenth.
+hold what was printed, and threads, descriptors and memory must be those of the first laps of ten.
 
 One JSON object goes to standard output: by kind, how many were run, how many recovered, what was
 lost, and the slowest recovery in seconds. The exit code is 1 where a promise was broken. Loopback
@@ -34,6 +34,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -81,9 +82,9 @@ HUGE = 6144
 # Pictures of what is read from a file: more than a run gets through before it is killed.
 FILM = 600
 LAPS = 10
-# What memory may be more at the end than after the first lap, where that had so many faults of each
-# source: then all places that are kept are there.
-MORE_MEMORY, EARLY = 0.05, 8
+# What memory may be more at the end than after the first laps. Those have so many faults of each
+# source at the least, so that all places that are kept are there.
+MORE_MEMORY, LEAST_A_LAP = 0.05, 8
 
 
 @dataclass(slots=True)
@@ -228,16 +229,18 @@ def fault_streams(
                 report.breaches.append(f"{source.name}: no record at all; {run.words[-1000:]}")
                 return
         rests = _Rests(run, len(sources), options.rest)
+        laps = max(2, min(LAPS, options.faults // len(sources) // LEAST_A_LAP))
         threads = [
-            threading.Thread(target=_fault, args=(source, share, run, rests, options, report))
+            threading.Thread(
+                target=_Suffering(source, run, options, report).suffer, args=(share, laps, rests)
+            )
             for source, share in zip(sources, _shares(options.faults, len(sources)), strict=True)
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        early = options.faults >= EARLY * len(sources) * LAPS
-        report.figures["usage"] = rests.judge(report.breaches, memory=early)
+        report.figures["usage"] = rests.judge(report.breaches, memory=laps == LAPS)
         code = run.end()
         if code != 0:
             report.breaches.append(f"the run ended with {code}: {run.words[-1000:]}")
@@ -252,46 +255,56 @@ def _shares(faults: int, sources: int) -> list[int]:
     return [faults // sources + (number < faults % sources) for number in range(sources)]
 
 
-def _fault(
-    source: Source,
-    share: int,
-    run: WatchedRun,
-    rests: _Rests,
-    options: argparse.Namespace,
-    report: Report,
-) -> None:
-    """So many faults of one source, one after the other, with a rest after the first lap."""
-    chance = random.Random(f"{options.seed} {source.name}")
-    wanted = options.kinds or list(source.kinds)
-    kinds = [kind for kind in source.kinds if kind in wanted]
-    order: list[str] = []
-    for number in range(share if kinds else 0):
-        if number == share // LAPS:
+class _Suffering:
+    """One source of the run, and the faults that it is to recover from."""
+
+    def __init__(
+        self, source: Source, run: WatchedRun, options: argparse.Namespace, report: Report
+    ) -> None:
+        self._source = source
+        self._run = run
+        self._patience = options.patience
+        self._report = report
+        self._chance = random.Random(f"{options.seed} {source.name}")
+        wanted = options.kinds or list(source.kinds)
+        self._kinds = [kind for kind in source.kinds if kind in wanted]
+        self._order: list[str] = []
+
+    def suffer(self, share: int, laps: int, rests: _Rests) -> None:
+        """So many faults one after the other, in so many laps, after each of which all rest."""
+        for number in range(laps):
+            for _ in range(number * share // laps, (number + 1) * share // laps):
+                if self._kinds:
+                    self._suffer_once()
             rests.wait()
-        if not order:
-            order = list(kinds)
-            chance.shuffle(order)
-        kind = order.pop()
+
+    def _suffer_once(self) -> None:
+        kind, source = self._next_kind(), self._source
         try:
-            source.kinds[kind](chance)
-        except Exception as error:
-            report.breaches.append(f"{kind} of {source.name} could not be done: {error!r}")
-            break
+            source.kinds[kind](self._chance)
+        except Exception as error:  # a server that does not start again, say
+            self._report.breaches.append(f"{kind} of {source.name} could not be done: {error!r}")
+            return
         well = time.monotonic()
-        seconds = run.seconds_until_seen(source.name, well, options.patience)
-        outcome = Outcome(kind, seconds)
-        if seconds is None:
-            states = run.of(source.name).states[-3:]
+        outcome = Outcome(kind, self._run.seconds_until_seen(source.name, well, self._patience))
+        if outcome.seconds is None:
+            states = self._run.of(source.name).states[-3:]
             outcome.breaches.append(f"{source.name}: {kind}: no recovery; states {states}")
             # What comes after is another fault's.
-            run.seconds_until_seen(source.name, well, 60.0)
-        report.add(outcome, source.transport)
-        time.sleep(chance.uniform(0.1, 0.6))
-    rests.wait()
+            self._run.seconds_until_seen(source.name, well, 60.0)
+        self._report.add(outcome, source.transport)
+        time.sleep(self._chance.uniform(0.1, 0.6))
+
+    def _next_kind(self) -> str:
+        """All kinds come as often, in an order that chance makes."""
+        if not self._order:
+            self._order = list(self._kinds)
+            self._chance.shuffle(self._order)
+        return self._order.pop()
 
 
 class _Rests:
-    """What the program has of the system while nothing goes wrong, early and at the end."""
+    """What the program has of the system while nothing goes wrong, after each lap of faults."""
 
     def __init__(self, run: WatchedRun, parties: int, seconds: float) -> None:
         self._run = run
@@ -303,28 +316,29 @@ class _Rests:
         """Wait until all sources are here and have been well for a while."""
         self._barrier.wait(300)
 
-    def judge(self, breaches: list[str], *, memory: bool) -> dict[str, Any]:
-        """The first figures and the last; `memory` where all rings were full at the first."""
-        first, last = _figures(self._usages[0]), _figures(self._usages[-1])
-        figures = {"first": first, "last": last}
+    def judge(self, breaches: list[str], *, memory: bool) -> dict[str, list[float]]:
+        """By lap; what is more in the second half than it was in the first is a breach.
+
+        `memory` where all that is kept was there after the first lap: then its median over the last
+        three laps may be MORE_MEMORY more than over the second to the fourth.
+        """
+        figures = {
+            "threads": [float(usage.threads) for usage in self._usages],
+            "descriptors": [float(usage.descriptors) for usage in self._usages],
+            "resident_mb": [round(usage.resident / 1e6, 1) for usage in self._usages],
+        }
+        half = (len(self._usages) + 1) // 2
         for what in ("threads", "descriptors"):
-            if last[what] > first[what]:
-                breaches.append(f"{what} grew: {figures}")
-        if memory and last["resident_mb"] > (1 + MORE_MEMORY) * first["resident_mb"]:
-            breaches.append(f"memory grew: {figures}")
+            if max(figures[what][half:]) > max(figures[what][:half]):
+                breaches.append(f"{what} grew: {figures[what]}")
+        megabytes = figures["resident_mb"]
+        if memory and median(megabytes[-3:]) > (1 + MORE_MEMORY) * median(megabytes[1:4]):
+            breaches.append(f"memory grew: {megabytes}")
         return figures
 
     def _look(self) -> None:
         time.sleep(self._seconds)
         self._usages.append(self._run.usage())
-
-
-def _figures(usage: Usage) -> dict[str, float]:
-    return {
-        "threads": usage.threads,
-        "descriptors": usage.descriptors,
-        "resident_mb": round(usage.resident / 1e6, 1),
-    }
 
 
 def _compare_files(run: WatchedRun, file: Path, report: Report) -> None:

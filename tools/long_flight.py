@@ -24,11 +24,15 @@ PATCH, PIXELS_A_STONE = 40, 700
 NOISE = 3
 
 
-def fly(reach: int) -> Iterator[Image]:
+# Grounds of one flight, which the next one does not see.
+GROUNDS = 1_000_000
+
+
+def fly(reach: int, flight: int = 0) -> Iterator[Image]:
     """Frames (HEIGHT, WIDTH, 3) uint8 RGB, the same every time.
 
     What was seen up to `reach` frames before may be seen again. Any part costs what any other of
-    that length does, but for chance.
+    that length does, but for chance. Another `flight` goes the same ways over other ground.
     """
     chance = np.random.default_rng(0)
     flown: deque[int] = deque(maxlen=max(2, reach // (STRETCH + STANDING) - 1))
@@ -37,7 +41,7 @@ def fly(reach: int) -> Iterator[Image]:
         back = stretch % AGAIN == AGAIN - 1 and len(flown) > 1
         # Never the last one: too new to match, it would be no revisit.
         seed = flown[int(chance.integers(len(flown) - 1))] if back else stretch
-        yield from _along(_ground(seed), chance)
+        yield from _along(_ground(flight * GROUNDS + seed), chance)
         flown.append(seed)
         stretch += 1
 

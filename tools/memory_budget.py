@@ -38,7 +38,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import msgspec
 import numpy as np
 from courses import STREAMVPR
@@ -56,6 +55,8 @@ if TYPE_CHECKING:
 MEGABYTE = 1_000_000
 SIZE = (1920, 1080)
 FPS = 10
+# Pixels of the film for one of the small flights'.
+BLOCK = 3
 # What comes after the ring is full, as a share of it.
 MORE = 0.1
 SAMPLE_SECONDS = 0.05
@@ -142,15 +143,18 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _film(options: argparse.Namespace) -> Iterator[Image]:
-    """Pictures until the ring has been full for a while: the small flight's, each pixel a block."""
+    """Pictures until the ring has been full for a while: small flights beside and below each other,
+    each pixel a block, which together have more corners than are kept."""
     width, height = (int(side) for side in options.size.split("x"))
-    times = max(math.ceil(width / WIDTH), math.ceil(height / HEIGHT))
-    rows, columns = -(-height // times), -(-width // times)
+    columns, rows = (
+        max(1, math.ceil(side / BLOCK / tile)) for side, tile in ((width, WIDTH), (height, HEIGHT))
+    )
+    flights = [fly(options.capacity, flight) for flight in range(rows * columns)]
     frames = math.ceil(options.capacity * (1 + MORE) * (STRETCH + STANDING) / STRETCH)
-    for picture in islice(fly(options.capacity), frames):
-        blocks = np.ascontiguousarray(picture[:rows, :columns])
-        size = (columns * times, rows * times)
-        large = cv2.resize(blocks, size, interpolation=cv2.INTER_NEAREST)
+    for pictures in islice(zip(*flights, strict=True), frames):
+        tiles = np.stack(pictures).reshape(rows, columns, HEIGHT, WIDTH, 3)
+        small = tiles.swapaxes(1, 2).reshape(rows * HEIGHT, columns * WIDTH, 3)
+        large = small.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)
         yield np.ascontiguousarray(large[:height, :width])
 
 

@@ -207,13 +207,14 @@ def step_clock(setting: Setting, number: int, chance: random.Random) -> Outcome:
         if not sees_all(run, 2, START_SECONDS):
             outcome.breaches.append(f"clock-{number}: no record at all; {run.words[-500:]}")
             return outcome
+        lost = [run.of(f"s{n}").states.count("lost") for n in range(2)]
         step = chance.choice((-1, 1)) * float(10 ** chance.uniform(0, 9))
         offset.write_text(f"{step:+.0f}s\n")
         began = time.monotonic()
         if sees_all(run, 2, setting.patience):
             outcome.seconds = time.monotonic() - began
         time.sleep(1.0)
-        if any("lost" in run.of(f"s{n}").states for n in range(2)):
+        if lost != [run.of(f"s{n}").states.count("lost") for n in range(2)]:
             outcome.breaches.append(f"clock-{number}: a stream was lost for a step of {step:.0f} s")
         wall = json.loads(run.lines[-1]).get("query_wall_time") or ""
         if abs(step) > 4e8 and wall.startswith(time.strftime("%Y", time.gmtime())):

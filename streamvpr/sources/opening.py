@@ -167,19 +167,8 @@ def reason_of(error: Exception) -> str:
 def choose_stream(container: InputContainer, opening: Opening) -> VideoStream:
     """The video track that is asked for, else FFmpeg's best.
 
-    Raises ConfigError, and SourceOpenError also where nothing here decodes it.
+    Raises ConfigError, SourceOpenError.
     """
-    chosen = _choose(container, opening)
-    # PyAV says otherwise, and yet there is none without a decoder: of a codec that FFmpeg does not
-    # know, or that a damaged beginning names.
-    if getattr(chosen, "codec_context", None) is None:
-        raise SourceOpenError(
-            f"cannot open {opening.shown}: FFmpeg has no decoder for its video", url=opening.shown
-        )
-    return chosen
-
-
-def _choose(container: InputContainer, opening: Opening) -> VideoStream:
     shown, index = opening.shown, opening.video_stream
     if index is not None:
         videos = container.streams.video

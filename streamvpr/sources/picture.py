@@ -34,19 +34,24 @@ class Scalers:
         self._made: dict[tuple[str, int, int], VideoReformatter] = {}
 
     def rgb(self, frame: VideoFrame, width: int, height: int) -> Image:
-        """The frame as (height, width, 3) uint8 RGB."""
+        """The frame as (height, width, 3) uint8 RGB. Raises MemoryError."""
         if not self._full_colour:
             return np.asarray(self._scale(frame, "rgb24", width, height).to_ndarray(), np.uint8)
         green, blue, red = map(_pixels, self._scale(frame, "gbrp", width, height).planes)
         return np.asarray(cv2.merge([red, green, blue]), np.uint8)
 
     def gray(self, frame: VideoFrame, width: int, height: int) -> Image:
-        """The frame's luma as (height, width) uint8."""
+        """The frame's luma as (height, width) uint8. Raises MemoryError."""
         return np.asarray(self._scale(frame, "gray", width, height).to_ndarray(), np.uint8)
 
     def _scale(self, frame: VideoFrame, pixels: str, width: int, height: int) -> VideoFrame:
         scaler = self._made.setdefault((pixels, width, height), VideoReformatter())
-        return scaler.reformat(frame, width, height, pixels, interpolation=Interpolation.AREA)
+        try:
+            return scaler.reformat(frame, width, height, pixels, interpolation=Interpolation.AREA)
+        except BlockingIOError as error:
+            # So the system calls it where a thread of the scaler gets no stack.
+            size = f"{frame.width}x{frame.height}"
+            raise MemoryError(f"no thread to scale a picture of {size}") from error
 
 
 class VideoPicture:

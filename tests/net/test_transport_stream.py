@@ -33,7 +33,7 @@ def test_a_codec_that_nothing_decodes_is_said(tmp_path: Path) -> None:
         for index, picture in enumerate(encode(islice(fly(100), 30))):
             pts = CLOCK + index * CLOCK // FPS
             file.writelines(stream.picture(picture.data, pts, keyframe=picture.keyframe))
-    with pytest.raises(SourceOpenError, match="no decoder for its video"):
+    with pytest.raises(SourceOpenError, match="no decoder of its video"):
         open_source(str(path), name="a")
 
 

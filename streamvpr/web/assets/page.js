@@ -208,6 +208,7 @@ function drawFacts(stream) {
     ["processed", `${health.processed} of ${health.frames_in} pictures`],
     ["dropped by overload", String(overload), overload > 0],
     ["damaged", String(damaged), damaged > 0],
+    ["not described", String(health.undescribed), health.undescribed > 0],
     ["on their way", String(health.queued)],
     ["latency", latency],
     ["reconnects", String(health.reconnects)],
