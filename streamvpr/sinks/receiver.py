@@ -69,7 +69,7 @@ def _receiver(scheme: str, url: str) -> Receiver:
         host=host_of(parts),
         port=port_of(parts) or PORTS[scheme],
         encrypted=scheme == "https",
-        target=quote((parts.path or "/") + query, safe=TARGET_SAFE, errors="surrogateescape"),
+        target=quote((parts.path or "/") + query, safe=TARGET_SAFE),
         authorization=basic_authorization(parts),
     )
 
