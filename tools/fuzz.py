@@ -338,7 +338,8 @@ def main() -> int:
             targets = [target for target in targets if target.name == args.target]
         LOADED = _resident_megabytes()
         fuzzer = Fuzzer(workshop, args.seed, output, args.seeds)
-        fuzzer.run(make_inputs(targets, args.runs, args.only), args.jobs)
+        inputs = make_inputs(targets, args.runs, args.only)
+        fuzzer.run(inputs[args.skip :], args.jobs)
         faults = fuzzer.faults + ([] if page is None else page.stop())
         if args.only is not None:
             _show(output)
@@ -410,6 +411,9 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="other inputs with each (1)")
     parser.add_argument("--target", help="inputs of this one alone")
     parser.add_argument("--only", type=int, metavar="N", help="the input of that number alone")
+    parser.add_argument(
+        "--skip", type=int, default=0, metavar="N", help="not the first N again, after Ctrl-C"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time (1)")
     parser.add_argument("--seeds", type=Path, nargs="*", default=[], help="films and pictures, too")
     parser.add_argument("--output", type=Path, help="where what fails is kept (a new folder)")
