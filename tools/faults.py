@@ -240,7 +240,7 @@ def fault_streams(
             thread.start()
         for thread in threads:
             thread.join()
-        report.figures["usage"] = rests.judge(report.breaches, memory=laps == LAPS)
+        report.figures["usage"] = rests.judge(report.breaches, long=laps == LAPS)
         code = run.end()
         if code != 0:
             report.breaches.append(f"the run ended with {code}: {run.words[-1000:]}")
@@ -316,11 +316,12 @@ class _Rests:
         """Wait until all sources are here and have been well for a while."""
         self._barrier.wait(300)
 
-    def judge(self, breaches: list[str], *, memory: bool) -> dict[str, list[float]]:
+    def judge(self, breaches: list[str], *, long: bool) -> dict[str, list[float]]:
         """By lap; what is more in the second half than it was in the first is a breach.
 
-        `memory` where all that is kept was there after the first lap: then its median over the last
-        three laps may be MORE_MEMORY more than over the second to the fourth.
+        Threads and memory only of a `long` run: scalers begin threads when pictures of another size
+        come, and end them some faults later. Memory's median over the last three laps may be
+        MORE_MEMORY more than over the second to the fourth.
         """
         figures = {
             "threads": [float(usage.threads) for usage in self._usages],
@@ -328,11 +329,11 @@ class _Rests:
             "resident_mb": [round(usage.resident / 1e6, 1) for usage in self._usages],
         }
         half = (len(self._usages) + 1) // 2
-        for what in ("threads", "descriptors"):
+        for what in ("threads", "descriptors") if long else ("descriptors",):
             if max(figures[what][half:]) > max(figures[what][:half]):
                 breaches.append(f"{what} grew: {figures[what]}")
         megabytes = figures["resident_mb"]
-        if memory and median(megabytes[-3:]) > (1 + MORE_MEMORY) * median(megabytes[1:4]):
+        if long and median(megabytes[-3:]) > (1 + MORE_MEMORY) * median(megabytes[1:4]):
             breaches.append(f"memory grew: {megabytes}")
         return figures
 
