@@ -27,7 +27,9 @@ Python is small enough for mutations that know its formats.
 from __future__ import annotations
 
 import argparse
+import atexit
 import collections
+import contextlib
 import json
 import os
 import resource
@@ -281,6 +283,8 @@ class Page:
                 code = cli.run_command(line)
             finally:
                 os._exit(code)
+        # Also where this process ends by an error of its own.
+        atexit.register(self._kill)
         deadline = time.monotonic() + START_SECONDS
         while "its page stays" not in self._said():
             if time.monotonic() > deadline or self._ended():
@@ -293,11 +297,16 @@ class Page:
             return ["http: the page has ended"]
         os.kill(self._process, signal.SIGTERM)
         _, status, used = os.wait4(self._process, 0)
+        atexit.unregister(self._kill)
         faults = [f"http: {line}" for line in self._said().splitlines() if ": error: " in line]
         megabytes = used.ru_maxrss // 1024 - LOADED
         if os.waitstatus_to_exitcode(status) or megabytes > MEGABYTES:
             faults.append(f"http: the page ended with {status} and took {megabytes} MB")
         return faults
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process, signal.SIGKILL)
 
     def _ended(self) -> bool:
         return os.waitpid(self._process, os.WNOHANG)[0] != 0
