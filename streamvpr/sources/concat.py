@@ -30,25 +30,28 @@ class ConcatSource:
         self.path = parts[0].path
         self.clip = clip
         self._parts = parts
+        self._lengths = [part.length for part in parts]
+        # Of the parts that are done with.
+        self._skipped = 0
+        self._undecoded = 0
         self.report: Report = report_nothing
 
     @property
     def skipped(self) -> int:
         """Packets that could not be read so far, in all files."""
-        return sum(part.skipped for part in self._parts)
+        return self._skipped + sum(part.skipped for part in self._parts)
 
     @property
     def undecoded(self) -> int:
         """Pictures that were passed over without being decoded, in all files."""
-        return sum(part.undecoded for part in self._parts)
+        return self._undecoded + sum(part.undecoded for part in self._parts)
 
     @property
     def span(self) -> float | None:
         """Seconds that will be read; None where a file does not say how long it is."""
-        lengths = [part.length for part in self._parts]
-        if None in lengths:
+        if None in self._lengths:
             return self.clip.duration
-        whole = sum(length for length in lengths if length is not None)
+        whole = sum(length for length in self._lengths if length is not None)
         return max(0.0, min(whole, self.clip.end or whole) - self.clip.start)
 
     def frames(self) -> Iterator[Frame]:
@@ -76,12 +79,20 @@ class ConcatSource:
         beginning = self._parts[0].beginning
         # The recording is connected once, with its first file.
         self._parts[0].report = self.report
-        for part in self._parts:
+        while self._parts:
+            part = self._parts[0]
             offset = beginning - part.beginning
             step = part.frame_seconds
             last = beginning
             for frame in part.frames():
                 last = (frame.time or 0.0) + offset
                 yield replace(frame, time=last)
-            part.close()
             beginning = last + step
+            self._let_go(part)
+
+    def _let_go(self, part: VideoSource) -> None:
+        """Close it and forget it: a decoder keeps its pictures as long as somebody knows it."""
+        part.close()
+        self._parts = [other for other in self._parts if other is not part]
+        self._skipped += part.skipped
+        self._undecoded += part.undecoded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -374,6 +375,18 @@ class TestConcat:
         source = open_concat(paths, name="c", options=options)
         assert len(times_of(source)) == 6
         assert source.undecoded == 24
+
+    def test_a_file_that_is_done_is_let_go_with_what_its_decoder_keeps(
+        self, tmp_path: Path, make_video: Make, numbered: Make
+    ) -> None:
+        paths = [str(make_video(tmp_path / f"{i}.mp4", map(numbered, range(4)))) for i in range(3)]
+        source = open_concat(paths, name="c")
+        there = []
+        for frame in source.frames():
+            gc.collect()
+            known = {one.path for one in gc.get_objects() if isinstance(one, VideoSource)}
+            there.append((paths.index(frame.path), len(known & set(paths))))
+        assert there == [(0, 3)] * 4 + [(1, 2)] * 4 + [(2, 1)] * 4
 
     def test_files_that_begin_later_join_without_a_gap(
         self, tmp_path: Path, make_video: Make, numbered: Make
