@@ -188,6 +188,9 @@ def sandbox() -> list[str]:
         pytest.skip("no bubblewrap: apt-get install bubblewrap")
     command = [bubblewrap, "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
     command += ["--tmpfs", "/tmp", "--unshare-user", "--uid", "1000", "--gid", "1000"]
+    # The program itself, where it lies in a temporary folder too.
+    for folder in (sys.base_prefix, sys.prefix, str(ROOT)):
+        command += ["--ro-bind", folder, folder]
     command += ["--unshare-net", "--die-with-parent", "--clearenv"]
     tried = subprocess.run([*command, "true"], capture_output=True, text=True, check=False)
     if tried.returncode != 0:

@@ -229,6 +229,7 @@ class TestQuery:
             "too_few_inliers",
             "inconsistent_sequence",
             "stationary",
+            "undescribed",
         }
 
 
