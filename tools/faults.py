@@ -40,7 +40,6 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 from camera import Camera, Coded, encode, lap
-from endurance import write_model
 from failing_model import make_afraid_of_the_dark
 from long_flight import HEIGHT, WIDTH, fly
 from program_faults import (
@@ -57,6 +56,7 @@ from program_faults import (
 )
 from relay import Relay
 from rtsp_camera import RtspServer, missing
+from squares_model import write_model
 from stream_faults import Fault, Views, of_camera, of_relay, of_server
 from watched_run import Usage, WatchedRun
 

@@ -11,7 +11,6 @@ import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, save
 
 from streamvpr.media import encode_video, has_encoder
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 Image = NDArray[np.uint8]
 
 WIDTH, HEIGHT, FRAMES, FPS = 96, 64, 10, 5
-SIDE, DIMENSION = 32, 48
 # Of a film of one's own: so many packets are copied, or bytes.
 MOST_PACKETS, MOST_BYTES = 12, 300_000
 INDEXED = (".mp4", ".mov", ".m4v")
@@ -42,21 +40,6 @@ CONTAINERS = (
     ("mkv", "ffv1"),
     ("mp4", "libx265"),
 )
-CARD = """name = "tiny"
-licence = "MIT"
-source = "made to be mutated"
-dimension = 48
-[input]
-width = 32
-height = 32
-layout = "nhwc"
-mean = [0.0, 0.0, 0.0]
-std = [1.0, 1.0, 1.0]
-[threshold]
-value = 0.5
-without_geometry = 0.5
-calibrated = "on nothing"
-"""
 SETTINGS = (
     'fps = 2\nsim-threshold = 0.8\nexclude-recent = 3\nrecords = "queries"\nmin-inliers = 20\n',
     '# comment\nquiet = true\nlog-level = "warning"\ntop-k = 5\n'
@@ -144,24 +127,6 @@ def pictures() -> list[Image]:
     )
     ground = np.maximum(ground, chance.integers(0, 60, ground.shape, np.uint8))
     return [np.ascontiguousarray(ground[:, 8 * i : 8 * i + WIDTH]) for i in range(FRAMES)]
-
-
-def make_model(folder: Path) -> Path:
-    """Mean colours of sixteen squares as an ONNX file with its card: fast, and small to mutate."""
-    path = folder / "tiny.onnx"
-    nodes = [
-        helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
-        helper.make_node("Transpose", ["floats"], ["planes"], perm=[0, 3, 1, 2]),
-        helper.make_node("AveragePool", ["planes"], ["m"], kernel_shape=[8, 8], strides=[8, 8]),
-        helper.make_node("Flatten", ["m"], ["flat"], axis=1),
-        helper.make_node("LpNormalization", ["flat"], ["descriptors"], axis=1, p=2),
-    ]
-    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", SIDE, SIDE, 3])
-    found = helper.make_tensor_value_info("descriptors", TensorProto.FLOAT, ["N", DIMENSION])
-    graph = helper.make_graph(nodes, "tiny", [images], [found])
-    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    path.with_suffix(".toml").write_text(CARD, encoding="utf-8")
-    return path
 
 
 def make_picture(folder: Path) -> Path:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import fuzz_seeds
 from mutations import mutated
 from rich.console import Console
+from squares_model import write_model
 
 from streamvpr import bench, cli
 from streamvpr.config import RunOptions
@@ -124,9 +125,7 @@ def make_targets(workshop: Workshop, own: Sequence[Path]) -> list[Target]:
             films.setdefault(kind, []).append(fuzz_seeds.cut_video(path, workshop.folder))
     lists = {kind: [fuzz_seeds.PLAYLISTS[at].encode()] for kind, at in endings.items()}
     lists["m3u8"].append(fuzz_seeds.PLAYLISTS[1].encode())
-    sent = {
-        kind: films[kind] for kind in films if kind in ("ts", "mkv", "nut", "y4m", "mjpeg", "mp4")
-    }
+    sent = {kind: films[kind] for kind in films if kind in SENT}
     results = {
         path.name: [path.read_bytes()]
         for path in workshop.results.iterdir()
@@ -141,13 +140,14 @@ def make_targets(workshop: Workshop, own: Sequence[Path]) -> list[Target]:
         "url": [text.encode() for text in fuzz_seeds.URLS],
         "netrc": [fuzz_seeds.NETRC.encode()],
     }
+    card = workshop.model.with_suffix(".toml").read_bytes()
     made = [
         Target("video", 20, False, films | lists, _video),
         Target("streams", 11, False, sent | lists | {"rtsp": [fuzz_seeds.RTSP.encode()]}, _stream),
         Target("images", 11, False, pictures, _image),
         Target("url", 5, True, urls, _url),
         Target("settings", 7, True, _texts("toml", fuzz_seeds.SETTINGS), _settings),
-        Target("card", 5, True, {"toml": [fuzz_seeds.CARD.encode()]}, _card),
+        Target("card", 5, True, {"toml": [card]}, _card),
         Target("model", 5, False, {"onnx": [workshop.model.read_bytes()]}, _model),
         Target("camera", 5, True, _texts("yaml", fuzz_seeds.CAMERAS), _camera),
         Target("records", 7, True, {"jsonl": [fuzz_seeds.records()]}, _records),
@@ -168,7 +168,7 @@ def _texts(ending: str, texts: Sequence[str]) -> dict[str, list[bytes]]:
 def make_workshop(folder: Path) -> Workshop:
     """The good parts. Each run here must end well."""
     folder.mkdir()
-    model = fuzz_seeds.make_model(folder)
+    model = write_model(folder, "tiny", side=32, square=8, threshold=0.5, alone=0.5)
     film = fuzz_seeds.make_videos(folder)[0]
     workshop = Workshop(
         folder=folder,

@@ -10,7 +10,7 @@ them: packets are lost, change places or have bits flipped, bytes come that mean
 stream's clock begins anew, jumps forward or back, or nothing comes for a while. Half way through
 its timestamps wrap at 2^33.
 
-As in tools/endurance.py a second program gets the same near the end, so that the cost of a frame is
+A second program gets the same near the end (tools/aging.py), so that the cost of a frame is
 compared on the same pictures at the same time. The exit code is 1 where an old run costs more than
 --time more a frame, or its memory is larger by more than --memory; where it has more threads or
 descriptors in the last window than when its ring was full; or where the last windows close fewer
@@ -30,10 +30,21 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+from aging import (
+    MORE,
+    Window,
+    add_arguments,
+    cells,
+    compare,
+    judge,
+    pairs,
+    until_compared,
+    young_from,
+)
 from camera import coded
 from courses import STREAMVPR, render_line
-from endurance import Program, Window, cells, judge, pairs, until_compared, write_model
 from long_flight import fly
+from squares_model import write_model
 from stream_faults import SPOILING
 from transport_stream import CLOCK, WRAP, TransportStream
 
@@ -44,8 +55,8 @@ if TYPE_CHECKING:
 
 PICTURES_A_SECOND = 2
 STEP = CLOCK // PICTURES_A_SECOND
-# Pictures behind the last window, so that no program has ended when it is looked at.
-MORE = 60
+# Pictures behind the last window for those that faults take.
+LOST = 40
 SPOILT_PICTURES = 5
 MOST_JUMP_SECONDS = 100
 PAUSE_SECONDS = 0.5
@@ -56,13 +67,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run, print; 1 where it fails or gets dearer."""
     options = parse(arguments)
     options.frames = round(options.hours * 3600 * PICTURES_A_SECOND)
-    if options.frames < until_compared(options) + options.compared * options.window:
+    if young_from(options.frames, options) < 0:
         print("ten_hours: more --hours, or nothing is older than another", file=sys.stderr)
         return 1
     print(f"Measured on {datetime.date.today()}, {this_machine()}.\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            old, young, faults = run(Path(folder), options)
+            old, young, faults = fly_through(Path(folder), options)
         except (OSError, RuntimeError) as error:
             print(f"ten_hours: {error}", file=sys.stderr)
             return 1
@@ -78,41 +89,29 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--hours", type=float, default=10.0, help="of stream time")
-    parser.add_argument("--capacity", type=int, default=5000)
     parser.add_argument("--every", type=int, default=300, metavar="PICTURES", help="one fault each")
-    parser.add_argument("--window", type=int, default=2000, help="frames between two samples")
-    parser.add_argument("--compared", type=int, default=5, metavar="WINDOWS")
-    parser.add_argument("--time", type=float, default=0.05, help="share that may be added")
-    parser.add_argument("--memory", type=float, default=0.02)
+    add_arguments(parser, capacity=5000)
     parser.add_argument("--closures", type=float, default=0.8)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(arguments)
 
 
-def run(folder: Path, options: argparse.Namespace) -> tuple[list[Window], list[Window], int]:
+def fly_through(
+    folder: Path, options: argparse.Namespace
+) -> tuple[list[Window], list[Window], int]:
     """The windows of the old program and of the young, and how many faults there were.
 
     Raises OSError, and RuntimeError where one fails.
     """
     model = write_model(folder)
-    young_from = options.frames - until_compared(options) - options.compared * options.window
-    young_from -= young_from % options.window
     camera = FaultyPictures(options)
-    programs = [Program(_command(folder / "old", model, options), options.window)]
-    try:
-        for number, data in enumerate(camera.pictures()):
-            if number == young_from:
-                command = _command(folder / "young", model, options)
-                programs.append(Program(command, options.window, missed=number))
-            for program in programs:
-                program.send(data)
-        for program in programs:
-            program.finish()
-    finally:
-        for program in programs:
-            program.kill()
-    old, young = programs
-    return old.windows, young.windows, camera.faults
+    old, young = compare(
+        lambda age: _command(folder / age, model, options),
+        camera.pictures(),
+        options.frames,
+        options,
+    )
+    return old, young, camera.faults
 
 
 def _command(folder: Path, model: Path, options: argparse.Namespace) -> list[str]:
@@ -136,7 +135,7 @@ class FaultyPictures:
         """The bytes of one picture after the other."""
         stream, options = TransportStream(), self._options
         kind = ""
-        images = islice(fly(options.capacity), options.frames + MORE)
+        images = islice(fly(options.capacity), options.frames + MORE + LOST)
         for number, picture in enumerate(coded(images)):
             at = number % options.every
             if at == options.every - SPOILT_PICTURES:

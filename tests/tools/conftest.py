@@ -11,26 +11,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, save
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
 sys.path.insert(0, str(TOOLS))
 
 
-SIDE = 32
-CARD = """
-name = "tiny"
-licence = "MIT"
-source = "made by a test"
-dimension = 48
-[input]
-width = 32
-height = 32
-[threshold]
-value = 0.5
-without_geometry = 0.5
-"""
 SEQUENCES = """
 [[sequence]]
 name = "loop"
@@ -50,20 +36,9 @@ positives = "twice.csv"
 @pytest.fixture
 def squares_model(tmp_path: Path) -> Path:
     """Mean colours of sixteen squares: no network, but a descriptor."""
-    path = tmp_path / "tiny.onnx"
-    nodes = [
-        helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
-        helper.make_node("Transpose", ["floats"], ["planes"], perm=[0, 3, 1, 2]),
-        helper.make_node("AveragePool", ["planes"], ["m"], kernel_shape=[8, 8], strides=[8, 8]),
-        helper.make_node("Flatten", ["m"], ["flat"], axis=1),
-        helper.make_node("LpNormalization", ["flat"], ["descriptors"], axis=1, p=2),
-    ]
-    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", SIDE, SIDE, 3])
-    descriptors = helper.make_tensor_value_info("descriptors", TensorProto.FLOAT, ["N", 48])
-    graph = helper.make_graph(nodes, "tiny", [images], [descriptors])
-    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    path.with_suffix(".toml").write_text(CARD, encoding="utf-8")
-    return path
+    from squares_model import write_model
+
+    return write_model(tmp_path, "tiny", side=32, square=8, threshold=0.5, alone=0.5)
 
 
 def make_loop(folder: Path) -> None:
