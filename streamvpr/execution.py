@@ -129,11 +129,6 @@ def _settle(outcome: Future[R], work: Callable[[], R]) -> None:
         outcome.set_exception(error)
     else:
         outcome.set_result(result)
-        if "ray" in sys.modules:
-            # The system ends the processes of a cluster of ours when the thread ends that began
-            # them, so this one stays, under a name that `leave` does not wait for.
-            threading.current_thread().name = "streamvpr-opened"
-            threading.Event().wait()
 
 
 async def _run(session: Running) -> int:

@@ -11,6 +11,7 @@ import signal
 import socket
 import threading
 import warnings
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from streamvpr.errors import ConfigError, StreamVPRError
@@ -160,6 +161,8 @@ class _Shared:
     lock = threading.Lock()
     runs = 0
     """How many use it; 0 where there is none, or somebody else's."""
+    over = threading.Event()
+    """Set where it ends."""
 
     @classmethod
     def leave(cls, ray: ModuleType) -> None:
@@ -168,6 +171,7 @@ class _Shared:
             cls.runs -= 1
             if not cls.runs:
                 ray.shutdown()
+                cls.over.set()
 
 
 def _start(ray: ModuleType, address: str) -> None:
@@ -178,9 +182,31 @@ def _start(ray: ModuleType, address: str) -> None:
         # What it warns of before it fails, the error says.
         with _interrupted_later(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ray.init(address, **known)
+            _begin(ray, address, known)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise _no_cluster(address, _first_line(error)) from error
+
+
+def _begin(ray: ModuleType, address: str, known: dict[str, Any]) -> None:
+    """`ray.init` on a thread that stays until the connection ends.
+
+    The system ends what Ray starts on this machine when the thread ends that started it, and
+    whoever opens a run may well do so on one that does not stay.
+    """
+    begun: Future[None] = Future()
+    over = _Shared.over = threading.Event()
+
+    def begin_and_stay() -> None:
+        try:
+            ray.init(address, **known)
+        except BaseException as error:
+            begun.set_exception(error)
+        else:
+            begun.set_result(None)
+            over.wait()
+
+    threading.Thread(target=begin_and_stay, name="streamvpr-cluster", daemon=True).start()
+    begun.result()
 
 
 @contextlib.contextmanager
