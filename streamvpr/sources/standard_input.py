@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import threading
 
 
 class StandardInput:
@@ -20,6 +21,8 @@ class StandardInput:
         self._descriptor = descriptor
         self._stopped, self._stop = os.pipe()
         self._told = False
+        # A descriptor that was closed in between may be another file's by then.
+        self._ending = threading.Lock()
 
     def read(self, most: int) -> bytes:
         """Up to `most` bytes as soon as there are any; empty at the end."""
@@ -29,15 +32,17 @@ class StandardInput:
         return os.read(self._descriptor, most)
 
     def stop(self) -> None:
-        """End the stream. From any thread, before it is closed."""
-        if not self._told:
-            self._told = True
-            os.write(self._stop, b"\0")
+        """End the stream. From any thread; nothing is to end once it is closed."""
+        with self._ending:
+            if not self._told:
+                self._told = True
+                os.write(self._stop, b"\0")
 
     def close(self) -> None:
         """Let go of what `stop` needs; standard input itself belongs to the process. Idempotent."""
-        if self._stop >= 0:
+        with self._ending:
             self._told = True
-            os.close(self._stop)
-            os.close(self._stopped)
-            self._stop = self._stopped = -1
+            if self._stop >= 0:
+                os.close(self._stop)
+                os.close(self._stopped)
+                self._stop = self._stopped = -1

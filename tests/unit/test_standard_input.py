@@ -70,3 +70,22 @@ def test_it_can_be_stopped_and_closed_in_any_order_and_twice() -> None:
     read.close()
     os.close(reading)
     os.close(writing)
+
+
+def test_stopping_it_is_done_before_it_is_closed(
+    pipe: tuple[StandardInput, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that ends by itself closes it while another thread tells it to end."""
+    read, _ = pipe
+    closer = threading.Thread(target=read.close)
+    write = os.write
+
+    def write_slowly(descriptor: int, data: bytes) -> int:
+        closer.start()
+        closer.join(0.1)
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", write_slowly)
+    read.stop()
+    closer.join()
+    read.stop()
