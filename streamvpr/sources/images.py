@@ -16,6 +16,7 @@ from streamvpr.frames import Frame, StreamEvent, StreamState, Track
 from streamvpr.sources.address import as_text
 from streamvpr.sources.base import report_nothing
 from streamvpr.sources.jpeg import JpegDecoder
+from streamvpr.sources.png_chunks import is_cut_off
 from streamvpr.sources.positions import read_exif
 
 if TYPE_CHECKING:
@@ -159,6 +160,9 @@ def _decode(file: Path, data: bytes, jpeg: JpegDecoder) -> Picture | None:
     picture = jpeg.decode(data)
     if picture is not None:
         return picture
+    if is_cut_off(data):
+        logger.warning("skipped %s: it is cut off", file)
+        return None
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error:

@@ -1,0 +1,39 @@
+"""Whether a PNG is all there, seen before anybody makes room for it."""
+
+from __future__ import annotations
+
+import struct
+
+import cv2
+import numpy as np
+import pytest
+
+from streamvpr.sources.png_chunks import is_cut_off
+
+
+@pytest.fixture
+def png() -> bytes:
+    picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    return bytes(cv2.imencode(".png", picture)[1])
+
+
+def test_a_whole_one_is_not(png: bytes) -> None:
+    assert not is_cut_off(png)
+    assert not is_cut_off(png + b"and what a camera writes behind it")
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.99])
+def test_the_beginning_of_one_is(png: bytes, share: float) -> None:
+    begun = png[: int(len(png) * share)]
+    assert is_cut_off(begun)
+    assert cv2.imdecode(np.frombuffer(begun, np.uint8), cv2.IMREAD_COLOR) is None
+
+
+def test_one_that_claims_too_much_is(png: bytes) -> None:
+    at = png.index(b"IDAT") - 4
+    assert is_cut_off(png[:at] + struct.pack(">I", 0xFFFFFFF0) + png[at + 4 :])
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff", b"\x89PNG"])
+def test_what_is_none_is_not(data: bytes) -> None:
+    assert not is_cut_off(data)
