@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from streamvpr.sources.png_chunks import is_cut_off
+
+CORPUS = Path(__file__).resolve().parents[1] / "fuzz" / "corpus"
 
 
 @pytest.fixture
@@ -37,3 +42,15 @@ def test_one_that_claims_too_much_is(png: bytes) -> None:
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff", b"\x89PNG"])
 def test_what_is_none_is_not(data: bytes) -> None:
     assert not is_cut_off(data)
+
+
+def test_no_room_is_made_for_what_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "0.png").write_bytes((CORPUS / "image-4g-chunk.png").read_bytes())
+    program = (
+        "import resource, pathlib; from streamvpr.sources.images import read_image\n"
+        f"assert read_image(pathlib.Path({str(tmp_path / '0.png')!r})) is None\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert int(done.stdout) < 1_000_000, "kilobytes"
+    assert b"it is cut off" in done.stderr
