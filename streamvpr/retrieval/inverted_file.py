@@ -1,0 +1,219 @@
+"""Which of the newest places hold which words, and how often (Sivic and Zisserman, ICCV 2003)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from streamvpr.row_ring import RowRing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from streamvpr.retrieval.bag import Bag
+
+    Rows = NDArray[np.int64]
+
+# Places that wait to be sorted by word: that many are looked through one by one.
+WAITING = 128
+# What is sorted is merged with what is as large, up to so many places: what is evicted is freed a
+# run at a time. Rows within one have 16 bits.
+LARGEST_RUN = 4096
+SMALLEST_SHARE = 8
+MOST_COUNTED = 255
+
+
+class Postings(NamedTuple):
+    """Where the words of a query are."""
+
+    words: NDArray[np.int64]
+    """(P,) positions among the words of the query."""
+    rows: NDArray[np.int64]
+    """(P,) rows of the places, counted from the oldest of those that are kept."""
+    counts: NDArray[np.uint8]
+    """(P,) how often the place holds the word."""
+
+
+class InvertedFile(RowRing):
+    """The words of the newest `capacity` places, by word.
+
+    New places wait in the order in which they came; every WAITING of them are sorted by word into a
+    run, and runs of one size are merged into one of twice that size, up to LARGEST_RUN places: each
+    place is moved a dozen times in all, and a query reads some runs. A run is freed when its last
+    place is evicted, so that there are never more than `capacity` places and one run of dead ones.
+    """
+
+    def __init__(self, capacity: int, words: int) -> None:
+        """For words from 0 to `words` - 1. Raises ValueError for a capacity below 1."""
+        super().__init__(capacity)
+        self.words = words
+        self._largest = max(WAITING, min(LARGEST_RUN, capacity // SMALLEST_SHARE))
+        self._runs: list[_Run] = []
+        self._waiting: list[Bag] = []
+        self._joined: _Joined | None = None
+        self._places_with = np.zeros(words, np.int32)
+        # Of a query's words where they stand in it; -1 for all others.
+        self._asked = np.full(words, -1, np.int32)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are kept now."""
+        waiting = sum(bag.nbytes for bag in self._waiting)
+        tables = self._places_with.nbytes + self._asked.nbytes
+        return sum(run.nbytes for run in self._runs) + waiting + tables
+
+    def add(self, bag: Bag) -> None:
+        """Keep the words of a place, letting go of the oldest of a full ring."""
+        self._waiting.append(bag)
+        self._joined = None
+        self._places_with[bag.words] += 1
+        self.added += 1
+        if len(self._waiting) == WAITING:
+            self._sort()
+        while self._runs and self._runs[0].end <= self.first:
+            self._places_with -= self._runs.pop(0).places_with(self.words)
+
+    def frequency(self, words: NDArray[np.int32]) -> NDArray[np.int32]:
+        """(Q,) how many places hold each of the words (Q,): of those kept, and of a run that is
+        evicted in part all."""
+        return self._places_with[words]
+
+    @property
+    def counted(self) -> int:
+        """How many places `frequency` is about."""
+        return self.added - (self._runs[0].begin if self._runs else self._begin_of_waiting)
+
+    def find(self, words: NDArray[np.int32]) -> Postings:
+        """Where the words (Q,) of a query are, of all places that are kept."""
+        found = [*(run.find(words) for run in self._runs), self._find_waiting(words)]
+        begins = [*(run.begin for run in self._runs), self._begin_of_waiting]
+        at = np.concatenate([part.words for part in found])
+        rows = np.concatenate(
+            [part.rows + (begin - self.first) for part, begin in zip(found, begins, strict=True)]
+        )
+        counts = np.concatenate([part.counts for part in found])
+        if self._runs and self._runs[0].begin < self.first:
+            alive = rows >= 0
+            at, rows, counts = at[alive], rows[alive], counts[alive]
+        return Postings(at, rows, counts)
+
+    @property
+    def _begin_of_waiting(self) -> int:
+        return self.added - len(self._waiting)
+
+    def _find_waiting(self, words: NDArray[np.int32]) -> Postings:
+        if self._joined is None:
+            self._joined = _Joined.of(self._waiting)
+        waiting = self._joined
+        self._asked[words] = np.arange(len(words), dtype=np.int32)
+        asked = self._asked[waiting.words]
+        self._asked[words] = -1
+        hits = np.flatnonzero(asked >= 0)
+        return Postings(asked[hits].astype(np.int64), waiting.rows[hits], waiting.counts[hits])
+
+    def _sort(self) -> None:
+        self._runs.append(_Run.of(self._begin_of_waiting, _Joined.of(self._waiting), self.words))
+        self._waiting = []
+        self._joined = None
+        while self._is_to_merge:
+            newer = self._runs.pop()
+            self._runs.append(_merged(self._runs.pop(), newer))
+
+    @property
+    def _is_to_merge(self) -> bool:
+        if len(self._runs) < 2:
+            return False
+        older, newer = self._runs[-2:]
+        return older.size <= newer.size and older.size + newer.size <= self._largest
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """The words of some places, one place after the other."""
+
+    words: NDArray[np.int32]
+    counts: NDArray[np.uint8]
+    rows: NDArray[np.int64]
+    """(P,) each; rows from 0."""
+    size: int
+    """How many places."""
+
+    @classmethod
+    def of(cls, bags: list[Bag]) -> _Joined:
+        if not bags:
+            return cls(np.empty(0, np.int32), np.empty(0, np.uint8), np.empty(0, np.int64), 0)
+        return cls(
+            np.concatenate([bag.words for bag in bags]),
+            np.concatenate([np.minimum(bag.counts, MOST_COUNTED) for bag in bags]).astype(np.uint8),
+            np.repeat(np.arange(len(bags)), [len(bag.words) for bag in bags]),
+            len(bags),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The words of some places, sorted by word and then by place."""
+
+    begin: int
+    """Number of its first place, counted from the first ever added."""
+    size: int
+    """How many places."""
+    starts: NDArray[np.uint32]
+    """(W + 1,): the postings of word w are those from starts[w] to starts[w + 1]."""
+    rows: NDArray[np.uint16]
+    counts: NDArray[np.uint8]
+    """(P,) each."""
+
+    @classmethod
+    def of(cls, begin: int, joined: _Joined, words: int) -> _Run:
+        order = np.argsort(joined.words, kind="stable")
+        starts = np.zeros(words + 1, np.uint32)
+        np.cumsum(np.bincount(joined.words, minlength=words), out=starts[1:])
+        return cls(
+            begin,
+            joined.size,
+            starts,
+            joined.rows[order].astype(np.uint16),
+            joined.counts[order],
+        )
+
+    @property
+    def end(self) -> int:
+        """Number of the place behind its last."""
+        return self.begin + self.size
+
+    @property
+    def nbytes(self) -> int:
+        return self.starts.nbytes + self.rows.nbytes + self.counts.nbytes
+
+    def places_with(self, words: int) -> NDArray[np.int32]:
+        """(W,) how many of its places hold each word."""
+        return np.diff(self.starts).astype(np.int32)
+
+    def find(self, words: NDArray[np.int32]) -> Postings:
+        begins = self.starts[words].astype(np.int64)
+        lengths = self.starts[words + 1].astype(np.int64) - begins
+        at = np.repeat(np.arange(len(words)), lengths)
+        # How far each stands behind the one that it would be if all words' postings were joined.
+        skipped = begins - np.cumsum(lengths) + lengths
+        places = np.arange(len(at)) + skipped[at]
+        return Postings(at, self.rows[places].astype(np.int64), self.counts[places])
+
+
+def _merged(older: _Run, newer: _Run) -> _Run:
+    """Both as one; the newer one begins where the older one ends."""
+    starts = older.starts + newer.starts
+    rows = np.empty(len(older.rows) + len(newer.rows), np.uint16)
+    counts = np.empty(len(rows), np.uint8)
+    # What comes before each of a run's postings: those of its own, and the other's of the words up
+    # to its own, that word's too where the other one is older.
+    for run, before in ((older, newer.starts[:-1]), (newer, older.starts[1:])):
+        shift = np.repeat(before, np.diff(run.starts))
+        into = np.arange(len(run.rows)) + shift
+        rows[into] = run.rows + (run.begin - older.begin)
+        counts[into] = run.counts
+    return _Run(older.begin, older.size + newer.size, starts, rows, counts)
