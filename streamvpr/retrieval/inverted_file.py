@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from streamvpr.row_ring import RowRing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -22,20 +22,52 @@ if TYPE_CHECKING:
 WAITING = 128
 # What is sorted is merged with what is as large, up to so many places: what is evicted is freed a
 # run at a time. Rows within one have 16 bits.
-LARGEST_RUN = 4096
+LARGEST_RUN = 1024
 SMALLEST_SHARE = 8
 MOST_COUNTED = 255
 
 
-class Postings(NamedTuple):
-    """Where the words of a query are."""
+class Postings:
+    """Where the words of a query are among places that follow each other.
 
-    words: NDArray[np.int64]
-    """(P,) positions among the words of the query."""
-    rows: NDArray[np.int64]
-    """(P,) rows of the places, counted from the oldest of those that are kept."""
-    counts: NDArray[np.uint8]
-    """(P,) how often the place holds the word."""
+    A sum over them is by far the most of what a query costs: so they are never more than they must
+    be, and lie in the order in which the file has them.
+    """
+
+    def __init__(
+        self,
+        row: int,
+        size: int,
+        rows: NDArray[np.uint16],
+        counts: NDArray[np.uint8],
+        *,
+        lengths: NDArray[np.int64] | None = None,
+        asked: NDArray[np.int32] | None = None,
+    ) -> None:
+        """`lengths` (Q,): how many of each word of the query, one word after the other; where they
+        are not in that order, `asked` (P,) says of which word each is."""
+        self.row = row
+        """That of the first of those places, counted from the oldest that is kept: negative where
+        that one is evicted."""
+        self.size = size
+        """How many places."""
+        self.rows = rows
+        """(P,) of them, from 0."""
+        self.counts = counts
+        """(P,) how often the place holds the word."""
+        self._lengths = lengths
+        self._asked = asked
+
+    def each(self, values: NDArray[Any]) -> NDArray[Any]:
+        """(P,) of a value for each word of the query (Q,) that of each posting's word."""
+        if self._lengths is not None:
+            return np.repeat(values, self._lengths)
+        assert self._asked is not None
+        return values[self._asked]
+
+    def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(size,) of a value for each posting (P,) the sum over those of each place."""
+        return np.bincount(self.rows, values, minlength=self.size)
 
 
 class InvertedFile(RowRing):
@@ -87,19 +119,23 @@ class InvertedFile(RowRing):
         """How many places `frequency` is about."""
         return self.added - (self._runs[0].begin if self._runs else self._begin_of_waiting)
 
-    def find(self, words: NDArray[np.int32]) -> Postings:
-        """Where the words (Q,) of a query are, of all places that are kept."""
-        found = [*(run.find(words) for run in self._runs), self._find_waiting(words)]
-        begins = [*(run.begin for run in self._runs), self._begin_of_waiting]
-        at = np.concatenate([part.words for part in found])
-        rows = np.concatenate(
-            [part.rows + (begin - self.first) for part, begin in zip(found, begins, strict=True)]
-        )
-        counts = np.concatenate([part.counts for part in found])
-        if self._runs and self._runs[0].begin < self.first:
-            alive = rows >= 0
-            at, rows, counts = at[alive], rows[alive], counts[alive]
-        return Postings(at, rows, counts)
+    def find(self, words: NDArray[np.int32]) -> Iterator[Postings]:
+        """Where the words (Q,) of a query are; together of all places that are kept, oldest first."""
+        for run in self._runs:
+            yield run.find(words, self.first)
+        yield self._find_waiting(words)
+
+    def sums(
+        self, words: NDArray[np.int32], value: Callable[[Postings], NDArray[np.float64]]
+    ) -> NDArray[np.float64]:
+        """(N,) of all places, oldest first: the sum of what `value` gives each posting (P,)."""
+        total = np.empty(len(self), np.float64)
+        for found in self.find(words):
+            part = found.sums(value(found))
+            evicted = max(0, -found.row)
+            begin = found.row + evicted
+            total[begin : begin + found.size - evicted] = part[evicted:]
+        return total
 
     @property
     def _begin_of_waiting(self) -> int:
@@ -113,7 +149,9 @@ class InvertedFile(RowRing):
         asked = self._asked[waiting.words]
         self._asked[words] = -1
         hits = np.flatnonzero(asked >= 0)
-        return Postings(asked[hits].astype(np.int64), waiting.rows[hits], waiting.counts[hits])
+        row = self._begin_of_waiting - self.first
+        rows, counts = waiting.rows[hits], waiting.counts[hits]
+        return Postings(row, waiting.size, rows, counts, asked=asked[hits])
 
     def _sort(self) -> None:
         self._runs.append(_Run.of(self._begin_of_waiting, _Joined.of(self._waiting), self.words))
@@ -137,7 +175,7 @@ class _Joined:
 
     words: NDArray[np.int32]
     counts: NDArray[np.uint8]
-    rows: NDArray[np.int64]
+    rows: NDArray[np.uint16]
     """(P,) each; rows from 0."""
     size: int
     """How many places."""
@@ -145,11 +183,11 @@ class _Joined:
     @classmethod
     def of(cls, bags: list[Bag]) -> _Joined:
         if not bags:
-            return cls(np.empty(0, np.int32), np.empty(0, np.uint8), np.empty(0, np.int64), 0)
+            return cls(np.empty(0, np.int32), np.empty(0, np.uint8), np.empty(0, np.uint16), 0)
         return cls(
             np.concatenate([bag.words for bag in bags]),
             np.concatenate([np.minimum(bag.counts, MOST_COUNTED) for bag in bags]).astype(np.uint8),
-            np.repeat(np.arange(len(bags)), [len(bag.words) for bag in bags]),
+            np.repeat(np.arange(len(bags), dtype=np.uint16), [len(bag.words) for bag in bags]),
             len(bags),
         )
 
@@ -177,7 +215,7 @@ class _Run:
             begin,
             joined.size,
             starts,
-            joined.rows[order].astype(np.uint16),
+            joined.rows[order],
             joined.counts[order],
         )
 
@@ -194,14 +232,16 @@ class _Run:
         """(W,) how many of its places hold each word."""
         return np.diff(self.starts).astype(np.int32)
 
-    def find(self, words: NDArray[np.int32]) -> Postings:
+    def find(self, words: NDArray[np.int32], first: int) -> Postings:
+        """Where words (Q,) are; `first` is the number of the oldest place that is kept."""
         begins = self.starts[words].astype(np.int64)
         lengths = self.starts[words + 1].astype(np.int64) - begins
-        at = np.repeat(np.arange(len(words)), lengths)
-        # How far each stands behind the one that it would be if all words' postings were joined.
-        skipped = begins - np.cumsum(lengths) + lengths
-        places = np.arange(len(at)) + skipped[at]
-        return Postings(at, self.rows[places].astype(np.int64), self.counts[places])
+        ends = np.cumsum(lengths)
+        # How far each stands behind where it would be if the postings of all words were joined.
+        places = np.repeat(begins - ends + lengths, lengths)
+        places += np.arange(len(places))
+        row = self.begin - first
+        return Postings(row, self.size, self.rows[places], self.counts[places], lengths=lengths)
 
 
 def _merged(older: _Run, newer: _Run) -> _Run:
