@@ -9,10 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
-
 from streamvpr.config import RunOptions
+from streamvpr.encoded import decode
 from streamvpr.errors import ConfigError, SourceError, StoreError
 from streamvpr.frames import Frame
 from streamvpr.kit import Kit
@@ -149,11 +147,11 @@ class _Pictures:
             return picture
         if row.jpeg is None:
             return None
-        bgr = cv2.imdecode(np.frombuffer(row.jpeg, np.uint8), cv2.IMREAD_COLOR)
+        bgr = decode(row.jpeg)
         if bgr is None:
             raise StoreError("a thumbnail is no picture; `streamvpr map verify` says which")
         self._rebuilt.from_thumbnails += 1
-        return ThumbnailPicture(np.asarray(bgr, np.uint8), int(str(row.place[-2])))
+        return ThumbnailPicture(bgr, int(str(row.place[-2])))
 
 
 class _Video:

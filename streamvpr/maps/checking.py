@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
-
+from streamvpr.encoded import decode
 from streamvpr.errors import StoreError
 from streamvpr.frames import Position
 from streamvpr.maps.blobs import real, unpack_descriptors, unpack_features, whole
@@ -92,11 +90,5 @@ def _require_blobs(descriptor: Any, jpeg: Any, features: list[Any], dimension: i
     unpack_descriptors([descriptor], dimension)
     if features[0] is not None:
         unpack_features(tuple(features))
-    if jpeg is not None and not _is_picture(jpeg):
+    if jpeg is not None and decode(jpeg) is None:
         raise StoreError("its thumbnail is no picture")
-
-
-def _is_picture(jpeg: bytes) -> bool:
-    if not jpeg:
-        return False
-    return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE) is not None

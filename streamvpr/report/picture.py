@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
-import numpy as np
 
+from streamvpr.encoded import decode
 from streamvpr.report.file import read_if_there
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from streamvpr.frames import Image
 
 # Photographs are shown so wide at most; 200 of them are some 15 MB.
 MOST_WIDTH = 1000
@@ -36,7 +34,7 @@ def read_photograph(path: Path) -> Picture | None:
     Raises StoreError.
     """
     content = read_if_there(path)
-    pixels = _decode(content)
+    pixels = None if content is None else decode(content)
     if content is None or pixels is None:
         return None
     width = min(MOST_WIDTH, pixels.shape[1])
@@ -49,17 +47,10 @@ def read_photograph(path: Path) -> Picture | None:
 def read_drawing(path: Path) -> Picture | None:
     """A PNG as it is; None as of a photograph. Raises StoreError."""
     content = read_if_there(path)
-    pixels = _decode(content)
+    pixels = None if content is None else decode(content)
     if content is None or pixels is None:
         return None
     return Picture(_url("png", content), pixels.shape[1], pixels.shape[0])
-
-
-def _decode(content: bytes | None) -> Image | None:
-    if not content:
-        return None
-    found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    return None if found is None else np.asarray(found, np.uint8)
 
 
 def _url(kind: str, content: bytes) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from streamvpr.encoded import decode
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -21,7 +23,7 @@ WHITE = (245, 245, 245)
 
 
 def draw_preview(decision: Decision) -> bytes | None:
-    """JPEG of an accepted decision; None where the thumbnails were not kept."""
+    """JPEG of an accepted decision; None where a thumbnail was not kept, or is damaged."""
     pair = side_by_side(decision)
     if pair is None:
         return None
@@ -50,11 +52,13 @@ class Pair:
 
 
 def side_by_side(decision: Decision) -> Pair | None:
-    """Query left and match right; None where the thumbnails were not kept."""
+    """Query left and match right; None where a thumbnail was not kept, or is damaged."""
     query, match = decision.query, decision.match
     if match is None or query.thumbnail is None or match.place.thumbnail is None:
         return None
-    left, right = _decode(query.thumbnail), _decode(match.place.thumbnail)
+    left, right = decode(query.thumbnail), decode(match.place.thumbnail)
+    if left is None or right is None:
+        return None
     height = max(left.shape[0], right.shape[0])
     canvas = np.zeros((height + CAPTION_HEIGHT, left.shape[1] + right.shape[1], 3), np.uint8)
     canvas[: left.shape[0], : left.shape[1]] = left
@@ -73,10 +77,6 @@ def inlier_lines(decision: Decision, pair: Pair) -> NDArray[np.float32]:
     ends = verification.match_points * (pair.right / match.place.width) + [pair.left, 0]
     step = max(1, -(-len(starts) // MOST_LINES))
     return np.stack([starts[::step], ends[::step]], axis=1).astype(np.float32)
-
-
-def _decode(jpeg: bytes) -> Image:
-    return np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), np.uint8)
 
 
 def _pixels(points: NDArray[np.floating]) -> list[tuple[int, int]]:

@@ -257,6 +257,21 @@ class TestFolder:
         told(open_folder(tmp_path), make_decision())
         assert list((tmp_path / "matches").iterdir()) == []
 
+    @pytest.mark.parametrize("damaged", [b"", b"nothing", jpeg(64, 48)[:40]])
+    def test_a_damaged_thumbnail_of_a_map_has_no_preview(
+        self,
+        open_folder: Make,
+        tmp_path: Path,
+        make_decision: Make,
+        make_keyframe: Make,
+        make_candidate: Make,
+        damaged: bytes,
+    ) -> None:
+        query = make_keyframe(40, thumbnail=jpeg(64, 48))
+        match = make_candidate(3, thumbnail=damaged)
+        told(open_folder(tmp_path), make_decision(keyframe=query, match=match))
+        assert list((tmp_path / "matches").iterdir()) == []
+
     def test_the_settings_are_written_before_anything_is_decided(
         self, open_folder: Make, tmp_path: Path
     ) -> None:
