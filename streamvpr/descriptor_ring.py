@@ -62,6 +62,11 @@ class DescriptorRing(RowRing):
         return max(0, self._coded - self.first)
 
     @property
+    def nbytes(self) -> int:
+        """Bytes that are kept now."""
+        return self.bytes_each * len(self)
+
+    @property
     def bytes_each(self) -> int:
         """Bytes of a descriptor and its code."""
         code = self._codes.shape[1] if len(self._codes) else 0
@@ -111,6 +116,10 @@ class DescriptorRing(RowRing):
             # Of its modes only this one writes straight into `out`; slots are all within.
             vectors = self._vectors.take(part, 0, gathered[: len(part)], mode="clip")
             np.dot(vectors, descriptor, out=scores[start : start + len(part)])
+        return scores
+
+    def on_one_scale(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cosines are."""
         return scores
 
     def vector(self, row: int) -> Descriptor:

@@ -12,7 +12,13 @@ from streamvpr.config.calibrating import CalibrateOptions
 from streamvpr.config.describing import DescribingOptions, Device, ModelOptions
 from streamvpr.config.destinations import DestinationOptions
 from streamvpr.config.rebuilding import RebuildOptions
-from streamvpr.config.recognising import Emit, RecognitionOptions, Records, require_sequence
+from streamvpr.config.recognising import (
+    Emit,
+    RecognitionOptions,
+    Records,
+    require_features,
+    require_sequence,
+)
 from streamvpr.config.running import (
     DEFAULT_EXCLUDE_RECENT,
     HEALTH_SECONDS,
@@ -37,5 +43,6 @@ __all__ = [
     "Records",
     "RunOptions",
     "require_clock",
+    "require_features",
     "require_sequence",
 ]

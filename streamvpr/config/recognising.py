@@ -12,6 +12,7 @@ from streamvpr.errors import ConfigError
 from streamvpr.frames import FeatureKind
 from streamvpr.geometry import Geometry
 from streamvpr.parsing import within
+from streamvpr.retrieval.kind import RetrieverKind
 
 
 class Records(StrEnum):
@@ -155,6 +156,13 @@ class RecognitionOptions(DescribingOptions):
             negative=(),
         ),
     ] = False
+    retriever: Annotated[
+        RetrieverKind,
+        Parameter(
+            help="What finds candidates: global (the network), hashbow (ORB features; no network "
+            "runs), hybrid (both)."
+        ),
+    ] = RetrieverKind.GLOBAL
     sequence_length: Annotated[
         int,
         Parameter(
@@ -199,7 +207,24 @@ class RecognitionOptions(DescribingOptions):
         """The local features that the options amount to."""
         if self.local_features is not None:
             return self.local_features
+        if self.retriever.features is not None and not self.rotation_invariant:
+            return self.retriever.features
         return FeatureKind.SIFT if self.rotation_invariant else FeatureKind.ORB
+
+
+def require_features(options: RecognitionOptions) -> None:
+    """Raise ConfigError where the retriever takes other local features than those asked for."""
+    wanted, kind = options.retriever.features, options.feature_kind()
+    if wanted is not None and wanted is not kind:
+        raise ConfigError(
+            f"--retriever {options.retriever} goes by {wanted} features, and {kind} was asked for: "
+            f"leave out --local-features and --rotation-invariant, or take --retriever global"
+        )
+    if options.centre and not options.retriever.has_network:
+        raise ConfigError(
+            f"--centre is about a network's descriptors, and --retriever {options.retriever} has "
+            "none"
+        )
 
 
 def require_sequence(options: RecognitionOptions) -> None:

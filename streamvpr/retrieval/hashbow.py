@@ -61,9 +61,9 @@ class HashBowRetriever:
 class HashBowIndex(RowRing):
     """Bags of words of the newest places, compared by TF-IDF.
 
-    The similarity of query q and place p is sum(idf^2 q p) / (|idf q| |p| r), where r is the root of
-    the query's mean idf^2: the cosine, but that the length of a place does not depend on how rare
-    its words have become. How rare a word is, the places say that are kept.
+    The similarity of query q and place p is sum(idf^2 q p) / (|idf q| |p| r), where r is the root
+    of the query's mean idf^2: the cosine, but that the length of a place does not depend on how
+    rare its words have become. How rare a word is, the places say that are kept.
 
     A place takes 7 kB, and the tables of the index are 1 MB for every 1024 places.
     """

@@ -120,7 +120,7 @@ class InvertedFile(RowRing):
         return self.added - (self._runs[0].begin if self._runs else self._begin_of_waiting)
 
     def find(self, words: NDArray[np.int32]) -> Iterator[Postings]:
-        """Where the words (Q,) of a query are; together of all places that are kept, oldest first."""
+        """Where the words (Q,) of a query are; together of all places, oldest first."""
         for run in self._runs:
             yield run.find(words, self.first)
         yield self._find_waiting(words)
