@@ -118,8 +118,9 @@ class Judge:
             verification = Verification(seen.matches, seen.agreeing, needed=self.needed)
             few = self._has_few_matches(verification)
             verdict = Verdict.TOO_FEW_MATCHES if few else Verdict.TOO_FEW_INLIERS
-        closeness = 0.0 if look.glimpse is None else look.glimpse.closeness
-        confidence = self.confidence(look.candidate.prominence, verification, closeness)
+        confidence = self.confidence(
+            look.candidate.prominence, verification, self._closeness(look)
+        )
         return Decision(query.keyframe, verdict, look.candidate, verification, confidence)
 
     def looks_elsewhere(self, query: Described, place: Place) -> bool:
@@ -127,7 +128,10 @@ class Judge:
         return not self._is_enough(self._glimpse(query, place))
 
     def confidence(
-        self, prominence: float, verification: Verification | None, closeness: float = 0.0
+        self,
+        prominence: float,
+        verification: Verification | None,
+        closeness: float | None = None,
     ) -> float:
         """0 to 1: the logistic of the evidence, each part of which never lowers it.
 
@@ -143,11 +147,18 @@ class Judge:
             inliers = 0 if verification is None else verification.inliers
             told_from_chance = max(inliers, needed / 2)
             evidence += INLIERS_WEIGHT * math.log((1 + told_from_chance) / (1 + needed))
-        if self._weighs_closeness:
+        if closeness is not None:
             least = USUAL_CLOSENESS / 10
             evidence += CLOSENESS_WEIGHT * math.log((closeness + least) / USUAL_CLOSENESS)
         # The logistic function, written so that no evidence overflows it.
         return (1 + math.tanh(evidence / TEMPERATURE / 2)) / 2
+
+    def _closeness(self, look: Look) -> float | None:
+        """None where it is no evidence."""
+        # Before anything can stand out, similarity ranks the few places that there are.
+        if not self._weighs_closeness or not look.candidate.prominence:
+            return None
+        return 0.0 if look.glimpse is None else look.glimpse.closeness
 
     def _without_geometry(self, candidate: Candidate) -> Verdict:
         if candidate.score < self.sim_threshold and not candidate.by_words:

@@ -194,8 +194,12 @@ class Recognizer:
     ) -> Decision:
         self._learn_chance(item, comparisons)
         assessed = _Assessed(item, self._judge)
-        assessed.add(self._by_words(item, comparisons, before))
-        assessed.add(self._most_alike(comparisons))
+        by_words = self._by_words(item, comparisons, before)
+        # What similarity and words both propose counts as proposed by words: by either is enough.
+        both = {candidate.place.key: (candidate, of) for candidate, of in by_words}
+        alike = self._most_alike(comparisons)
+        assessed.add(both.get(proposal[0].place.key, proposal) for proposal in alike)
+        assessed.add(by_words)
         if self._asks_neighbours:
             assessed.add(self._continued(comparisons))
             for candidate, comparison in assessed.surest(REFINED):

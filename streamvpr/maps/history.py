@@ -82,7 +82,7 @@ class History(PlaceDatabase):
         """
         self._vectors = DescriptorRing(*descriptors.shape)
         self._vectors.extend(descriptors)
-        super().__init__(*descriptors.shape, self._vectors)
+        super().__init__(*descriptors.shape, index=self._vectors)
         self._orders[:] = orders
         self._positions = positions
         self._shelf = shelf

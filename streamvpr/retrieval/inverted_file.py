@@ -67,7 +67,7 @@ class Postings:
 
     def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """(size,) of a value for each posting (P,) the sum over those of each place."""
-        return np.bincount(self.rows, values, minlength=self.size)
+        return np.asarray(np.bincount(self.rows, values, minlength=self.size), np.float64)
 
 
 class InvertedFile(RowRing):
