@@ -313,8 +313,8 @@ class Decision:
     """Whether the match may be of an earlier session: records say of which, then."""
     remembered: Remembered | None = None
     """What was kept of the query for later ones; None where nothing was."""
-    descriptor: Descriptor | None = None
-    """(D,) float32 of length 1: the query's; None for a view that stands still."""
+    descriptor: Signature = None
+    """(D,) float32 of length 1, or words: the query's; None for a view that stands still."""
 
     @property
     def accepted(self) -> bool:

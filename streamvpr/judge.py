@@ -118,9 +118,7 @@ class Judge:
             verification = Verification(seen.matches, seen.agreeing, needed=self.needed)
             few = self._has_few_matches(verification)
             verdict = Verdict.TOO_FEW_MATCHES if few else Verdict.TOO_FEW_INLIERS
-        confidence = self.confidence(
-            look.candidate.prominence, verification, self._closeness(look)
-        )
+        confidence = self.confidence(look.candidate.prominence, verification, self._closeness(look))
         return Decision(query.keyframe, verdict, look.candidate, verification, confidence)
 
     def looks_elsewhere(self, query: Described, place: Place) -> bool:

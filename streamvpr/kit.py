@@ -10,6 +10,7 @@ from streamvpr.config import require_features, require_sequence
 from streamvpr.database import PlaceDatabase
 from streamvpr.embedding import find_model, open_embedder
 from streamvpr.embedding.card import file_sha256
+from streamvpr.embedding.runtime import is_installed
 from streamvpr.errors import ConfigError
 from streamvpr.features import open_extractor
 from streamvpr.frames import Described
@@ -64,6 +65,9 @@ class Kit:
 
     def _open_embedder(self) -> Embedder | None:
         options = self._options
+        if options.retriever is RetrieverKind.HYBRID and not is_installed():
+            logger.warning("no ONNX Runtime is installed: --retriever hybrid has no network")
+            return None
         if not options.retriever.has_network:
             logger.info("places by their local features: %s", options.retriever)
             return None

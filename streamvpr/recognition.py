@@ -154,7 +154,7 @@ class Recognizer:
         self._last_match = _match_of(decision, comparisons)
         remembered = None if self._window is None else self.remember(item)
         return self._told(
-            self._with_loop(replace(decision, remembered=remembered, descriptor=item.descriptor))
+            self._with_loop(replace(decision, remembered=remembered, descriptor=item.signature))
         )
 
     def _past(self, database: PlaceDatabase) -> Past:

@@ -80,9 +80,10 @@ class History(PlaceDatabase):
 
         `positions` (N, 2): degrees of latitude and longitude, NaN where a place has none.
         """
-        self._vectors = DescriptorRing(*descriptors.shape)
+        count, dimension = descriptors.shape
+        self._vectors = DescriptorRing(count, dimension)
         self._vectors.extend(descriptors)
-        super().__init__(*descriptors.shape, index=self._vectors)
+        super().__init__(count, dimension, self._vectors)
         self._orders[:] = orders
         self._positions = positions
         self._shelf = shelf

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from streamvpr.frames import FeatureKind, Features
@@ -13,8 +16,15 @@ if TYPE_CHECKING:
     Rows = NDArray[np.int64]
 
 Signature = Any
-"""What a retriever finds a place by: a descriptor (D,) float32 of length 1, or words, or whatever
-else its own index takes. Nobody else looks into it."""
+"""What a retriever finds a place by: a descriptor (D,) float32 of length 1, or something of its own
+with a `similarity` to another of its kind."""
+
+
+def compare(one: Signature, others: Sequence[Signature]) -> NDArray[np.float32]:
+    """(K,) similarity of one to each of others (K,), by themselves."""
+    if isinstance(one, np.ndarray):
+        return np.asarray(np.stack(others) @ one, np.float32)
+    return np.array([one.similarity(other) for other in others], np.float32)
 
 
 class Index(Protocol):
