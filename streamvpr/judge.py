@@ -159,7 +159,9 @@ class Judge:
         return 0.0 if look.glimpse is None else look.glimpse.closeness
 
     def _without_geometry(self, candidate: Candidate) -> Verdict:
-        if candidate.score < self.sim_threshold and not candidate.by_words:
+        # What words propose need not look alike as well, as long as geometry has its say.
+        proposed = candidate.by_words and self.verifies
+        if candidate.score < self.sim_threshold and not proposed:
             return Verdict.BELOW_THRESHOLD
         if candidate.agreement is not None and candidate.agreement < LEAST_AGREEMENT:
             return Verdict.INCONSISTENT_SEQUENCE

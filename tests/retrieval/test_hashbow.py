@@ -54,8 +54,9 @@ def test_the_place_of_the_same_features_is_the_most_similar(share: float) -> Non
     assert int(scores.argmax()) == 17
     assert 0 <= scores.min() <= scores.max() <= 1
     assert scores[17] > 5 * np.sort(scores)[-2]
-    assert index.exact_score(17, retriever.describe(features(noisy(descriptors(17), share)))) == (
-        scores[17]
+    assert (
+        index.exact_score(17, retriever.describe(features(noisy(descriptors(17), share))))
+        == (scores[17])
     )
 
 
