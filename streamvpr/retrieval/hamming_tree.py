@@ -15,11 +15,13 @@ BYTES = 32
 BITS = 8 * BYTES
 # A leaf that would hold so many is split: the paper's number.
 LEAF = 100
+# Less of them than that on one side isn't even enough to split: a tenth.
+LEAST = LEAF // 10
 # Two leaves that hold no more together are one again: far enough from LEAF that it isn't split
 # by the next descriptors.
 MERGED = LEAF // 2
 # Leaves that there is room for, as a multiple of how many all descriptors fill. They are some 60 %
-# full; when a stream should run out of them, leaves let go of their oldest instead of splitting.
+# full; should a stream run out of them, leaves let go of their oldest instead of splitting.
 ROOM = 4
 # Queries whose leaves are read at a time, so that what is gathered stays in the processor's cache.
 READ = 128
@@ -34,6 +36,8 @@ class Neighbours(NamedTuple):
     """(P,) of the descriptors in the tree."""
     distances: NDArray[np.uint16]
     """(P,) bits that differ."""
+    since: Numbers
+    """(Q,) -1, or for a query whose leaf has let go of older ones the oldest that it holds."""
 
 
 class HammingTree:
@@ -41,15 +45,13 @@ class HammingTree:
 
     An inner node tests one bit, a leaf holds the numbers of descriptors, which are the caller's: a
     ring, out of which the oldest are removed before their room is used again. A leaf that would
-    hold LEAF is split on the bit that parts it most evenly. Unlike the paper's it is split however
-    uneven that is: a query reads fewer than LEAF descriptors, whatever the stream shows. Only those
-    that are the same in all bits stay together; of them the newest LEAF are kept, and nothing is
-    found among them until some are removed: what is everywhere tells nothing, and how often it is
-    seen is not known.
+    hold LEAF is split on the bit that parts it most evenly, if that is even enough. If not, it lets
+    go of its oldest, where the paper's grows: a query reads up to LEAF descriptors, whatever the
+    stream shows. So many that are nearly the same are of what is everywhere.
 
     An empty leaf goes, with the node above it, and two small ones are merged, so that what is
     removed leaves nothing behind. Memory is touched as it fills: 4 bytes a number, in leaves that
-    are some 60 % full, and at most ROOM times that.
+    are some 60 % full; ROOM times 4 bytes a number at most.
     """
 
     def __init__(self, descriptors: NDArray[np.uint8], bits: NDArray[np.intp]) -> None:
@@ -98,11 +100,14 @@ class HammingTree:
         """Take in descriptors (K,) by number: newer ones than all others."""
         order, leaves, begins, counts = self._by_leaf(self._descriptors[numbers])
         numbers = numbers[order]
-        fits = self._counts[leaves] + counts < LEAF
+        # One that is full is tried again when all that it holds have been replaced.
+        full = self._counts[leaves] == LEAF
+        fits = np.where(full, self._starts[leaves], self._counts[leaves]) + counts < LEAF
         at = np.arange(len(numbers)) - np.repeat(begins - self._ends(leaves), counts)
         fitting = np.repeat(fits, counts)
         self._entries[np.repeat(leaves, counts)[fitting], at[fitting] % LEAF] = numbers[fitting]
-        self._counts[leaves[fits]] += counts[fits].astype(np.uint8)
+        self._counts[leaves[fits & ~full]] += counts[fits & ~full].astype(np.uint8)
+        self._starts[leaves[fits & full]] += counts[fits & full].astype(np.uint8)
         for which in np.flatnonzero(~fits):
             leaf, begin = int(leaves[which]), begins[which]
             new = numbers[begin : begin + counts[which]]
@@ -120,7 +125,7 @@ class HammingTree:
         # They are the oldest of their leaves, too.
         self._starts[leaves] = (self._starts[leaves] + removed) % LEAF
         self._counts[leaves] -= removed.astype(np.uint8)
-        for leaf in leaves[self._is_small(leaves)]:
+        for leaf in leaves[self._counts[leaves] <= MERGED]:
             self._shrink(int(leaf), int(numbers[0]))
 
     def find(self, query: NDArray[np.uint8], within: int) -> Neighbours:
@@ -131,7 +136,6 @@ class HammingTree:
         for begin in range(0, len(query), READ):
             part = leaves[begin : begin + READ]
             counts = self._counts[part].astype(np.int64)
-            counts[counts == LEAF] = 0
             at = np.repeat(np.arange(len(part)), counts)
             behind = np.arange(len(at)) - np.repeat(np.cumsum(counts) - counts, counts)
             behind += self._starts[part][at]
@@ -142,9 +146,11 @@ class HammingTree:
             distances = _ones(differing)
             near = np.flatnonzero(distances < within)
             found.append((at[near] + begin, numbers[near].astype(np.int64), distances[near]))
+        oldest = self._entries[leaves, self._starts[leaves]].astype(np.int64)
+        since = np.where(self._counts[leaves] == LEAF, oldest, -1)
         if not found:
-            return Neighbours(np.empty(0, int), np.empty(0, int), np.empty(0, np.uint16))
-        return Neighbours(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+            found.append((leaves, leaves, np.empty(0, np.uint16)))
+        return Neighbours(*(np.concatenate(parts) for parts in zip(*found, strict=True)), since)
 
     def _leaves_of(self, descriptors: NDArray[np.uint8]) -> Numbers:
         """(K,) leaves that descriptors (K, 32) belong to: all go down together."""
@@ -162,9 +168,7 @@ class HammingTree:
             down = down[at >= 0]
         return ~nodes
 
-    def _by_leaf(
-        self, descriptors: NDArray[np.uint8]
-    ) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+    def _by_leaf(self, descriptors: NDArray[np.uint8]) -> tuple[Numbers, Numbers, Numbers, Numbers]:
         """Rows (K,) sorted by leaf; the leaves, where each begins among the rows, and its count."""
         found = self._leaves_of(descriptors)
         order = np.argsort(found, kind="stable")
@@ -190,24 +194,25 @@ class HammingTree:
         waiting = [(leaf, numbers)]
         while waiting:
             leaf, numbers = waiting.pop()
-            ones = self._parted(numbers) if len(numbers) >= LEAF and self._has_room else None
-            if ones is None:
+            parted = self._parted(numbers) if len(numbers) >= LEAF and self._has_room else None
+            if parted is None:
                 self._fill(leaf, numbers[-LEAF:])
                 continue
-            bit, right = ones
+            bit, right = parted
             waiting.append((self._split(leaf, bit), numbers[right]))
             waiting.append((leaf, numbers[~right]))
 
     def _parted(self, numbers: Numbers) -> tuple[int, NDArray[np.bool_]] | None:
-        """The bit that parts descriptors most evenly, and which (K,) have it; None if they are all
-        the same.
+        """The bit that parts descriptors most evenly, and which (K,) have it; None if that isn't
+        even enough.
 
         One that was tested above is the same in all of them, so that it isn't tested again.
         """
         bits = np.unpackbits(self._descriptors[numbers], axis=1)
-        unevenness = np.abs(2 * bits.sum(axis=0, dtype=np.int32)[self._tested] - len(numbers))
-        best = int(unevenness.argmin())
-        if unevenness[best] == len(numbers):
+        ones = bits.sum(axis=0, dtype=np.int32)[self._tested]
+        lesser = np.minimum(ones, len(numbers) - ones)
+        best = int(lesser.argmax())
+        if lesser[best] < LEAST:
             return None
         bit = int(self._tested[best])
         return bit, bits[:, bit].astype(np.bool_)
@@ -240,10 +245,6 @@ class HammingTree:
         else:
             self._leaf_parents[~new] = parent
 
-    def _is_small(self, leaves: Numbers) -> NDArray[np.bool_]:
-        """(L,) which are empty, or have so little that they may be merged."""
-        return self._counts[leaves] <= MERGED
-
     def _shrink(self, leaf: int, oldest: int) -> None:
         """Merge a leaf with its sibling as long as they hold little; let it go where it is empty.
 
@@ -261,7 +262,8 @@ class HammingTree:
             self._replace(parent, sibling)
             self._unused_nodes.append(parent)
             self._unused_leaves.append(leaf)
-            self._counts[leaf] = 0
+            # Whoever comes to it yet, as one of those that had something removed, ends there.
+            self._counts[leaf], self._leaf_parents[leaf] = 0, -1
             if sibling >= 0:
                 return
             leaf = ~sibling
