@@ -10,6 +10,8 @@ import numpy as np
 from streamvpr.row_ring import RowRing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from streamvpr.retrieval.bag import Bag
