@@ -15,8 +15,8 @@ BYTES = 32
 BITS = 8 * BYTES
 # A leaf that would hold so many is split: the paper's number.
 LEAF = 100
-# Less of them than that on one side isn't even enough to split: a tenth.
-LEAST = LEAF // 10
+# Fewer than that on one side isn't even enough to split.
+LEAST = LEAF // 5
 # Two leaves that hold no more together are one again: far enough from LEAF that it isn't split
 # by the next descriptors.
 MERGED = LEAF // 2
@@ -37,7 +37,8 @@ class Neighbours(NamedTuple):
     distances: NDArray[np.uint16]
     """(P,) bits that differ."""
     since: Numbers
-    """(Q,) -1, or for a query whose leaf has let go of older ones the oldest that it holds."""
+    """(Q,) of a query whose leaf has let go of older descriptors the oldest that it holds; -1 of
+    one whose leaf has all."""
 
 
 class HammingTree:
@@ -69,6 +70,8 @@ class HammingTree:
         # A leaf is a ring, too: those behind `start`, oldest first.
         self._starts = np.zeros(leaves, np.uint8)
         self._counts = np.zeros(leaves, np.uint8)
+        # Whether there are older ones that it, or the leaf that it was split off from, let go of.
+        self._cut = np.zeros(leaves, np.bool_)
         numbers = np.int32 if len(descriptors) < 2**31 else np.int64
         self._entries = np.zeros((leaves, LEAF), numbers)
         self._unused_nodes: list[int] = []
@@ -92,7 +95,7 @@ class HammingTree:
     def nbytes(self) -> int:
         """Bytes that are kept now, without the descriptors."""
         node = sum(a.itemsize for a in (self._bits, self._parents)) + 2 * self._children.itemsize
-        leaf = sum(a.itemsize for a in (self._leaf_parents, self._starts, self._counts))
+        leaf = sum(a.itemsize for a in (self._leaf_parents, self._starts, self._counts, self._cut))
         leaf += LEAF * self._entries.itemsize
         return self._touched_nodes * node + self._touched_leaves * leaf
 
@@ -108,6 +111,7 @@ class HammingTree:
         self._entries[np.repeat(leaves, counts)[fitting], at[fitting] % LEAF] = numbers[fitting]
         self._counts[leaves[fits & ~full]] += counts[fits & ~full].astype(np.uint8)
         self._starts[leaves[fits & full]] += counts[fits & full].astype(np.uint8)
+        self._cut[leaves[fits & full]] = True
         for which in np.flatnonzero(~fits):
             leaf, begin = int(leaves[which]), begins[which]
             new = numbers[begin : begin + counts[which]]
@@ -122,7 +126,8 @@ class HammingTree:
         held = (np.arange(LEAF) - self._starts[leaves, None].astype(np.int64)) % LEAF
         gone = (entries >= numbers[0]) & (entries <= numbers[-1])
         removed = (gone & (held < self._counts[leaves, None])).sum(axis=1)
-        # They are the oldest of their leaves, too.
+        # They are the oldest of their leaves, too, and what was let go of is older still.
+        self._cut[leaves[removed > 0]] = False
         self._starts[leaves] = (self._starts[leaves] + removed) % LEAF
         self._counts[leaves] -= removed.astype(np.uint8)
         for leaf in leaves[self._counts[leaves] <= MERGED]:
@@ -147,7 +152,7 @@ class HammingTree:
             near = np.flatnonzero(distances < within)
             found.append((at[near] + begin, numbers[near].astype(np.int64), distances[near]))
         oldest = self._entries[leaves, self._starts[leaves]].astype(np.int64)
-        since = np.where(self._counts[leaves] == LEAF, oldest, -1)
+        since = np.where(self._cut[leaves], oldest, -1)
         if not found:
             found.append((leaves, leaves, np.empty(0, np.uint16)))
         return Neighbours(*(np.concatenate(parts) for parts in zip(*found, strict=True)), since)
@@ -197,6 +202,7 @@ class HammingTree:
             parted = self._parted(numbers) if len(numbers) >= LEAF and self._has_room else None
             if parted is None:
                 self._fill(leaf, numbers[-LEAF:])
+                self._cut[leaf] |= len(numbers) > LEAF
                 continue
             bit, right = parted
             waiting.append((self._split(leaf, bit), numbers[right]))
@@ -231,6 +237,7 @@ class HammingTree:
         self._bits[node] = bit
         self._children[node] = ~leaf, ~right
         self._leaf_parents[[leaf, right]] = node
+        self._cut[right] = self._cut[leaf]
         return right
 
     def _replace(self, old: int, new: int) -> None:
@@ -259,6 +266,7 @@ class HammingTree:
                 both = np.concatenate([self._held(leaf), self._held(~sibling)])
                 age = (both - oldest) % len(self._descriptors)
                 self._fill(~sibling, both[np.argsort(age)])
+                self._cut[~sibling] |= self._cut[leaf]
             self._replace(parent, sibling)
             self._unused_nodes.append(parent)
             self._unused_leaves.append(leaf)

@@ -45,7 +45,7 @@ class HbstRetriever:
         """
         if features.kind is not self.kind:
             raise ValueError(f"features are {features.kind} and not {self.kind}")
-        return np.ascontiguousarray(features.descriptors[: self._most], np.uint8)
+        return np.array(features.descriptors[: self._most], np.uint8, order="C")
 
     def open_index(self, capacity: int) -> HbstIndex:
         """An empty index of its signatures."""
