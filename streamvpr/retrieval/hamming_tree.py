@@ -155,7 +155,8 @@ class HammingTree:
         since = np.where(self._cut[leaves], oldest, -1)
         if not found:
             found.append((leaves, leaves, np.empty(0, np.uint16)))
-        return Neighbours(*(np.concatenate(parts) for parts in zip(*found, strict=True)), since)
+        queries, numbers, distances = (np.concatenate(part) for part in zip(*found, strict=True))
+        return Neighbours(queries, numbers, distances, since)
 
     def _leaves_of(self, descriptors: NDArray[np.uint8]) -> Numbers:
         """(K,) leaves that descriptors (K, 32) belong to: all go down together."""
@@ -187,7 +188,7 @@ class HammingTree:
     def _held(self, leaf: int) -> Numbers:
         """(K,) what a leaf holds, oldest first."""
         at = np.arange(self._counts[leaf], dtype=np.int64) + self._starts[leaf]
-        return self._entries[leaf, at % LEAF].astype(np.int64)
+        return np.asarray(self._entries[leaf, at % LEAF], np.int64)
 
     def _fill(self, leaf: int, numbers: Numbers) -> None:
         self._entries[leaf, : len(numbers)] = numbers
@@ -281,4 +282,6 @@ def _ones(words: NDArray[np.uint64]) -> NDArray[np.uint16]:
     """(K,) how many bits of (K, 4) words are 1."""
     # Four sums of a byte each: all 256 would be one more than that holds.
     ones = np.bitwise_count(words)
-    return (ones[:, 0] + ones[:, 1]).astype(np.uint16) + (ones[:, 2] + ones[:, 3])
+    total = np.asarray(ones[:, 0] + ones[:, 1], np.uint16)
+    total += ones[:, 2] + ones[:, 3]
+    return total

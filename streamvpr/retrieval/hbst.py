@@ -112,12 +112,12 @@ class HbstIndex(RowRing):
         if not len(self) or not len(signature):
             return np.zeros(len(self), np.float32)
         queries, rows, distances, known = self._nearest_of_places(signature)
-        share = np.bincount(queries, minlength=len(signature)) / known
-        rarity = np.log((len(self) + 1) / np.maximum(1, share * len(self)))
+        places = np.bincount(queries, minlength=len(signature)) * (len(self) / known)
+        rarity = np.log((len(self) + 1) / np.maximum(1, places))
         votes = (1 - distances / WITHIN) * rarity[queries]
         most = len(signature) * np.log(len(self) + 1)
-        found = np.bincount(rows, votes, minlength=len(self)) / most
-        return found.astype(np.float32)
+        found = np.bincount(rows, votes, minlength=len(self))
+        return np.asarray(found / most, np.float32)
 
     def scores_of(self, rows: Rows, signature: Bits) -> NDArray[np.float32]:
         """(K,) similarity to those of increasing rows (K,): no faster than to all."""
