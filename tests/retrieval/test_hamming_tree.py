@@ -179,6 +179,38 @@ def test_of_what_no_bit_parts_the_newest_are_kept() -> None:
     assert found.since.tolist() == [10 * EACH - LEAF]
 
 
+def test_once_some_of_them_are_removed_a_leaf_has_all() -> None:
+    rng = np.random.default_rng(9)
+    stream, same = Stream(groups=20), random(rng, 1)
+    for _ in range(30):
+        stream.add(np.repeat(same, EACH, axis=0))
+    for _ in range(18):
+        stream.add(random(rng, EACH))
+    found = stream.tree.find(same, 1)
+    assert (len(found.numbers), found.since.tolist()) == (2 * EACH, [-1])
+
+
+def test_what_is_nearly_the_same_is_not_parted() -> None:
+    rng = np.random.default_rng(10)
+    stream, base = Stream(groups=20), random(rng, 1)
+    for _ in range(30):
+        stream.add(flipped(rng, np.repeat(base, EACH, axis=0), 0.02))
+    assert (stream.tree.leaves, len(stream.tree)) == (1, LEAF)
+
+
+def test_many_leaves_may_be_merged_at_once() -> None:
+    kept = random(np.random.default_rng(11), 3000)
+    tree = HammingTree(kept, ALL)
+    tree.add(np.arange(3000))
+    assert tree.leaves > 30
+    for begin, end in ((0, 2500), (2500, 2960)):
+        tree.remove(np.arange(begin, end))
+        found = tree.find(kept, 1)
+        assert set(found.queries.tolist()) == set(found.numbers.tolist()) == set(range(end, 3000))
+        assert len(tree) == 3000 - end
+    assert tree.leaves == 1
+
+
 def test_without_room_to_split_leaves_keep_their_newest(monkeypatch) -> None:
     monkeypatch.setattr(hamming_tree, "ROOM", 0)
     stream, views = Stream(groups=25), unlike(np.random.default_rng(7))
