@@ -180,12 +180,13 @@ def test_of_what_no_bit_parts_the_newest_are_kept() -> None:
 
 
 def test_once_some_of_them_are_removed_a_leaf_has_all() -> None:
-    rng = np.random.default_rng(9)
-    stream, same = Stream(groups=20), random(rng, 1)
+    stream, same = Stream(groups=20), random(np.random.default_rng(9), 1)
     for _ in range(30):
         stream.add(np.repeat(same, EACH, axis=0))
-    for _ in range(18):
-        stream.add(random(rng, EACH))
+    for group in range(30, 47):
+        stream.tree.remove(group % 20 * EACH + np.arange(EACH))
+        assert stream.tree.find(same, 1).since.tolist() == [10 * EACH - LEAF]
+    stream.tree.remove(7 * EACH + np.arange(EACH))
     found = stream.tree.find(same, 1)
     assert (len(found.numbers), found.since.tolist()) == (2 * EACH, [-1])
 
