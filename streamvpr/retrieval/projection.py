@@ -1,0 +1,145 @@
+"""A picture's vector of thousands of numbers as one of some hundred."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from streamvpr.frames import Descriptor
+    from streamvpr.retrieval.parameters import Parameters
+
+# Shorter than this is nothing but rounding.
+LEAST_LENGTH = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Principal axes of vectors that consist of blocks, one for each word or component.
+
+    Each axis lies within one block: those of the covariance less all that is between blocks. A
+    covariance of 8,192 numbers takes tens of thousands of pictures to learn, and 512 axes of it
+    8 MB; those of 64 blocks of 128 numbers can be learned from some hundred, and take 128 KB.
+    Nothing is whitened, which would blow up what the few pictures say least about (Jégou and Chum,
+    ECCV 2012, whiten with axes of tens of thousands).
+    """
+
+    mean: NDArray[np.float32]
+    """(B, d) the mean of all pictures' vectors."""
+    axes: NDArray[np.float32]
+    """(R, d) each of length 1, by falling variance."""
+    blocks: NDArray[np.uint16]
+    """(R,) the block of each axis, below B."""
+
+    @property
+    def dimension(self) -> int:
+        """Numbers of a descriptor: one for each axis, and one for pictures without features."""
+        return len(self.axes) + 1
+
+    def descriptor(self, vector: NDArray[np.float32]) -> Descriptor:
+        """(R + 1,) of length 1, of a vector (B, d); `featureless` where nothing is left of it."""
+        along = np.einsum("rd,rd->r", (vector - self.mean)[self.blocks], self.axes)
+        return unit_descriptor(along)
+
+    @property
+    def nothing(self) -> Descriptor:
+        """(R + 1,) the descriptor of a picture without features."""
+        return featureless(self.dimension)
+
+    @property
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """What `of` makes it from again."""
+        return {"mean": self.mean, "axes": self.axes, "blocks": self.blocks}
+
+    @classmethod
+    def of(cls, parameters: Parameters, blocks: int, numbers: int) -> Projection:
+        """That of a file's parameters, for vectors (blocks, numbers). Raises ModelError."""
+        axes = parameters.floats("axes", None, numbers)
+        return cls(
+            parameters.floats("mean", blocks, numbers),
+            axes,
+            parameters.numbers("blocks", blocks, len(axes)),
+        )
+
+    @classmethod
+    def learn(cls, parts: Iterable[NDArray[np.float32]], count: int) -> Projection:
+        """The `count` axes of most variance of vectors that come in parts (P, B, d).
+
+        Memory is that of B covariances, however many come. Raises ValueError for fewer numbers than
+        axes, and for no vectors.
+        """
+        sums = _Sums()
+        for part in parts:
+            sums.add(part)
+        mean, covariances = sums.moments()
+        blocks, numbers = mean.shape
+        if count > blocks * numbers:
+            raise ValueError(f"{count} axes of vectors of {blocks * numbers} numbers")
+        variances, across = np.linalg.eigh(covariances)
+        # Both in the order of blocks; `eigh` has axes in columns.
+        axes = across.transpose(0, 2, 1).reshape(-1, numbers)
+        most = np.argsort(-variances.ravel(), kind="stable")[:count]
+        return cls(
+            mean.astype(np.float32), _upright(axes[most]), (most // numbers).astype(np.uint16)
+        )
+
+
+class _Sums:
+    """Sums of vectors, and of the products of their numbers within each block."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._vectors: NDArray[np.float64] | None = None
+        self._products: NDArray[np.float64] | None = None
+
+    def add(self, part: NDArray[np.float32]) -> None:
+        """Take vectors (P, B, d)."""
+        exact = part.astype(np.float64)
+        within = exact.transpose(1, 2, 0) @ exact.transpose(1, 0, 2)
+        if self._vectors is None or self._products is None:
+            self._vectors, self._products = exact.sum(axis=0), within
+        else:
+            self._vectors += exact.sum(axis=0)
+            self._products += within
+        self._count += len(part)
+
+    def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(B, d) mean and (B, d, d) covariances. Raises ValueError where there was nothing."""
+        if self._vectors is None or self._products is None:
+            raise ValueError("there are no features to learn from")
+        mean = self._vectors / self._count
+        return mean, self._products / self._count - mean[:, :, None] * mean[:, None, :]
+
+
+def unit_descriptor(vector: NDArray[np.float32]) -> Descriptor:
+    """(D + 1,) of length 1: a vector (D,) and a last number that is 0.
+
+    Of a vector of length 0 it is `featureless`.
+    """
+    length = float(np.linalg.norm(vector))
+    if not length > LEAST_LENGTH:
+        return featureless(len(vector) + 1)
+    return np.append(vector / np.float32(length), 0).astype(np.float32)
+
+
+def featureless(dimension: int) -> Descriptor:
+    """(D,) the descriptor of a picture in which nothing was found: 1 in the last number alone.
+
+    That one is 0 for all others, so that the cosine to each of them is 0, as far as chance goes.
+    Two pictures that both show nothing are the same view, as they are to a network.
+    """
+    descriptor = np.zeros(dimension, np.float32)
+    descriptor[-1] = 1
+    return descriptor
+
+
+def _upright(axes: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The axes (R, d) in the one of two directions in which their largest number is positive."""
+    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
+    return np.asarray(axes * np.sign(largest), np.float32)
