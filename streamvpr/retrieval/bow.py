@@ -29,8 +29,12 @@ WORDS = 1000
 class BagOfWords:
     """Counts of visual words, weighed by TF-IDF (Sivic and Zisserman, ICCV 2003).
 
-    How often each word is seen, times the logarithm of how rare it was among the pictures that were
-    learned of; brought to length 1, so that the product of two is their cosine.
+    The square root of how often each word is seen, times the logarithm of how rare it was among the
+    pictures that were learned of; brought to length 1, so that the product of two is their cosine.
+    The root is for words that come in bursts, such as those of gravel or of noise (Jégou, Douze and
+    Schmid, CVPR 2009): without it they are all that counts.
+
+    INVERTED
     """
 
     name: ClassVar[str] = "bow"
@@ -50,7 +54,8 @@ class BagOfWords:
         vectors = vectors_of(features, self.kind)
         if not len(vectors):
             return featureless(self.dimension)
-        return unit_descriptor(counted(vectors, self.centres) * self.rarities)
+        rooted = np.sqrt(counted(vectors, self.centres), dtype=np.float32)
+        return unit_descriptor(rooted * self.rarities)
 
     def open_index(self, capacity: int) -> RetrieverRing:
         """An empty ring of its descriptors."""

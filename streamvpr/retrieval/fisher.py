@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 COMPONENTS = 64
 LOCAL_AXES = 64
-AXES = 511
+AXES = 1023
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ class Fisher:
         Raises ValueError for too few of them.
         """
         vectors = sampled(pictures, kind, seed)
-        local = Projection.learn([vectors[:, None]], min(local_axes, vectors.shape[1]))
-        mean, across = local.mean[0], local.axes
+        mean = vectors.mean(axis=0)
+        across = Projection.learn([(vectors - mean)[:, None]], local_axes).axes
         mixture = Mixture.learn((vectors - mean) @ across.T, components, seed, progress)
         described = (
             gradients((unit_vectors(p, kind) - mean) @ across.T, mixture)[None]
@@ -122,7 +122,6 @@ def gradients(vectors: NDArray[np.float32], mixture: Mixture) -> NDArray[np.floa
     deviation; the signed square roots of each."""
     shares = mixture.shares(vectors)
     counts = shares.sum(axis=0)[:, None]
-    # Around each mean, in deviations, so that nothing large is taken from something as large.
     deviations, means = np.sqrt(mixture.variances), mixture.means
     sums, squares = shares.T @ vectors, shares.T @ np.square(vectors)
     by_mean = (sums - counts * means) / deviations

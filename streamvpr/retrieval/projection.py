@@ -23,17 +23,17 @@ LEAST_LENGTH = 1e-6
 class Projection:
     """Principal axes of vectors that consist of blocks, one for each word or component.
 
-    Each axis lies within one block: those of the covariance less all that is between blocks. A
-    covariance of 8,192 numbers takes tens of thousands of pictures to learn, and 512 axes of it
-    8 MB; those of 64 blocks of 128 numbers can be learned from some hundred, and take 128 KB.
-    Nothing is whitened, which would blow up what the few pictures say least about (Jégou and Chum,
-    ECCV 2012, whiten with axes of tens of thousands).
+    Each axis lies within one block: those of the second moments less all that is between blocks.
+    1,023 axes of all 8,192 numbers would be a file of 16 MB, and take tens of thousands of pictures
+    to learn; those of 64 blocks of 128 numbers take 256 KB, and some hundred pictures.
+
+    No mean is taken off: that of other pictures is not that of the stream, which is taken off later
+    where that is asked for (`Centring`). Nothing is whitened, which would blow up what few pictures
+    say least about (Jégou and Chum, ECCV 2012, whiten with axes of very many).
     """
 
-    mean: NDArray[np.float32]
-    """(B, d) the mean of all pictures' vectors."""
     axes: NDArray[np.float32]
-    """(R, d) each of length 1, by falling variance."""
+    """(R, d) each of length 1, the longest first: that along which vectors are."""
     blocks: NDArray[np.uint16]
     """(R,) the block of each axis, below B."""
 
@@ -44,7 +44,7 @@ class Projection:
 
     def descriptor(self, vector: NDArray[np.float32]) -> Descriptor:
         """(R + 1,) of length 1, of a vector (B, d); `featureless` where nothing is left of it."""
-        along = np.einsum("rd,rd->r", (vector - self.mean)[self.blocks], self.axes)
+        along = np.einsum("rd,rd->r", vector[self.blocks], self.axes)
         return unit_descriptor(along)
 
     @property
@@ -55,66 +55,36 @@ class Projection:
     @property
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """What `of` makes it from again."""
-        return {"mean": self.mean, "axes": self.axes, "blocks": self.blocks}
+        return {"axes": self.axes, "blocks": self.blocks}
 
     @classmethod
     def of(cls, parameters: Parameters, blocks: int, numbers: int) -> Projection:
         """That of a file's parameters, for vectors (blocks, numbers). Raises ModelError."""
         axes = parameters.floats("axes", None, numbers)
-        return cls(
-            parameters.floats("mean", blocks, numbers),
-            axes,
-            parameters.numbers("blocks", blocks, len(axes)),
-        )
+        return cls(axes, parameters.numbers("blocks", blocks, len(axes)))
 
     @classmethod
     def learn(cls, parts: Iterable[NDArray[np.float32]], count: int) -> Projection:
-        """The `count` axes of most variance of vectors that come in parts (P, B, d).
+        """The `count` axes along which vectors, that come in parts (P, B, d), are longest.
 
-        Memory is that of B covariances, however many come. Raises ValueError for fewer numbers than
-        axes, and for no vectors.
+        Memory is that of B moments (d, d), however many come. Raises ValueError for fewer numbers
+        than axes, and for no vectors.
         """
-        sums = _Sums()
+        moments: NDArray[np.float64] | None = None
         for part in parts:
-            sums.add(part)
-        mean, covariances = sums.moments()
-        blocks, numbers = mean.shape
+            exact = part.astype(np.float64)
+            products = exact.transpose(1, 2, 0) @ exact.transpose(1, 0, 2)
+            moments = products if moments is None else moments + products
+        if moments is None:
+            raise ValueError("there are no features to learn from")
+        blocks, numbers, _ = moments.shape
         if count > blocks * numbers:
             raise ValueError(f"{count} axes of vectors of {blocks * numbers} numbers")
-        variances, across = np.linalg.eigh(covariances)
+        squares, across = np.linalg.eigh(moments)
         # Both in the order of blocks; `eigh` has axes in columns.
         axes = across.transpose(0, 2, 1).reshape(-1, numbers)
-        most = np.argsort(-variances.ravel(), kind="stable")[:count]
-        return cls(
-            mean.astype(np.float32), _upright(axes[most]), (most // numbers).astype(np.uint16)
-        )
-
-
-class _Sums:
-    """Sums of vectors, and of the products of their numbers within each block."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._vectors: NDArray[np.float64] | None = None
-        self._products: NDArray[np.float64] | None = None
-
-    def add(self, part: NDArray[np.float32]) -> None:
-        """Take vectors (P, B, d)."""
-        exact = part.astype(np.float64)
-        within = exact.transpose(1, 2, 0) @ exact.transpose(1, 0, 2)
-        if self._vectors is None or self._products is None:
-            self._vectors, self._products = exact.sum(axis=0), within
-        else:
-            self._vectors += exact.sum(axis=0)
-            self._products += within
-        self._count += len(part)
-
-    def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(B, d) mean and (B, d, d) covariances. Raises ValueError where there was nothing."""
-        if self._vectors is None or self._products is None:
-            raise ValueError("there are no features to learn from")
-        mean = self._vectors / self._count
-        return mean, self._products / self._count - mean[:, :, None] * mean[:, None, :]
+        most = np.argsort(-squares.ravel(), kind="stable")[:count]
+        return cls(_upright(axes[most]), (most // numbers).astype(np.uint16))
 
 
 def unit_descriptor(vector: NDArray[np.float32]) -> Descriptor:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from streamvpr.retrieval.sampling import Progress
 
 CENTRES = 64
-AXES = 511
+# Half of them, 2 KB a place, cost 0.03 to 0.05 of average precision; all, 32 KB, gain up to 0.05.
+AXES = 1023
 # Shorter than this is nothing but rounding.
 LEAST_RESIDUAL = 1e-5
 
