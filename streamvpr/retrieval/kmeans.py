@@ -14,14 +14,20 @@ if TYPE_CHECKING:
     from streamvpr.retrieval.sampling import Progress
 
 ROUNDS = 25
-# Vectors that are compared at once with all centres: 16 MB for 1,000 of those.
-BLOCK = 4096
+# Vectors that are compared at once with all centres: what comes of it stays in the cache.
+BLOCK = 256
 
 
 def nearest(vectors: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.intp]:
     """(N,) which of the centres (k, d) is nearest to each of the vectors (N, d)."""
+    found = np.empty(len(vectors), np.intp)
     # The square of the distance, halved, but for what is the same for all centres.
-    return (vectors @ centres.T - 0.5 * np.square(centres).sum(axis=1)).argmax(axis=1)
+    halves = 0.5 * np.square(centres).sum(axis=1)
+    for start in range(0, len(vectors), BLOCK):
+        near = vectors[start : start + BLOCK] @ centres.T
+        near -= halves
+        near.argmax(axis=1, out=found[start : start + BLOCK])
+    return found
 
 
 def learn_centres(
@@ -44,7 +50,7 @@ def learn_centres(
     before = np.full(len(vectors), -1, np.intp)
     for done in range(rounds):
         progress("centres", done, rounds)
-        chosen = _all_nearest(vectors, centres)
+        chosen = nearest(vectors, centres)
         if np.array_equal(chosen, before):
             break
         counts = np.bincount(chosen, minlength=count)
@@ -54,11 +60,6 @@ def learn_centres(
         before = chosen
     progress("centres", rounds, rounds)
     return centres
-
-
-def _all_nearest(vectors: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.intp]:
-    parts = range(0, len(vectors), BLOCK)
-    return np.concatenate([nearest(vectors[start : start + BLOCK], centres) for start in parts])
 
 
 def _means(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -119,6 +120,7 @@ _DAMAGES = (
     ValueError,
     Warning,
     zipfile.BadZipFile,
+    tokenize.TokenError,
     zlib.error,
 )
 

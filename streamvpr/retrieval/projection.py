@@ -102,11 +102,16 @@ def featureless(dimension: int) -> Descriptor:
     """(D,) the descriptor of a picture in which nothing was found: 1 in the last number alone.
 
     That one is 0 for all others, so that the cosine to each of them is 0, as far as chance goes.
-    Two pictures that both show nothing are the same view, as they are to a network.
+    Two pictures that both show nothing have a product of 1; `RetrieverRing` says 0 of them, too.
     """
     descriptor = np.zeros(dimension, np.float32)
     descriptor[-1] = 1
     return descriptor
+
+
+def is_featureless(descriptor: Descriptor) -> bool:
+    """Whether a descriptor (D,) is that of a picture in which nothing was found."""
+    return bool(descriptor[-1])
 
 
 def _upright(axes: NDArray[np.float64]) -> NDArray[np.float32]:
