@@ -3,8 +3,8 @@
 
     python tools/train_encoders.py models
 
-Writes vlad.npz, fisher.npz and bow.npz there, learned of SIFT features of the pictures of
-vocabulary_pictures.py, which needs scikit-image. The same seed gives the same bytes, on a machine
+Writes vlad.npz, fisher.npz and bow.npz there, learned of SIFT features, and vlad-orb.npz, of ORB
+features; those of the pictures of vocabulary_pictures.py, which needs scikit-image. The same seed gives the same bytes, on a machine
 with the same libraries. Takes some minutes of one core, and less than 1 GB.
 """
 
@@ -31,35 +31,51 @@ if TYPE_CHECKING:
     from streamvpr.features.base import FeatureExtractor
     from streamvpr.frames import Image
 
-KINDS = (FeatureKind.SIFT, FeatureKind.ORB)
+FILES = {
+    "vlad": ("vlad", FeatureKind.SIFT),
+    "fisher": ("fisher", FeatureKind.SIFT),
+    "bow": ("bow", FeatureKind.SIFT),
+    "vlad-orb": ("vlad", FeatureKind.ORB),
+}
+"""By the name of the file: the encoder, and the features that it takes."""
 
 
 def main() -> None:
     """Extract, learn, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="where the files go")
-    parser.add_argument("--kind", choices=KINDS, type=FeatureKind, default=FeatureKind.SIFT)
-    parser.add_argument("--only", choices=sorted(ENCODERS), action="append")
+    parser.add_argument("--only", choices=FILES, action="append", help="not all of them")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     # Sums are rounded otherwise on another number of threads.
     cv2.setNumThreads(1)
     with threadpool_limits(1):
-        learn(options.folder, options.only or list(ENCODERS), options.kind, options.seed)
+        learn(options.folder, options.only or list(FILES), options.seed)
 
 
-def learn(folder: Path, names: list[str], kind: FeatureKind, seed: int) -> None:
-    """Write the files of those encoders."""
-    extractor = open_extractor(kind)
-    described = []
+def learn(folder: Path, files: list[str], seed: int) -> None:
+    """Write those of FILES."""
+    described = described_pictures({FILES[file][1] for file in files}, seed)
+    for file in files:
+        name, kind = FILES[file]
+        encoder = ENCODERS[name].learn(described[kind], kind, seed, tell)
+        path = folder / f"{file}.npz"
+        write_parameters(path, encoder.parameters())
+        size, count = path.stat().st_size, len(described[kind])
+        sys.stderr.write(f"\r{path}: {size:,} bytes, {count} pictures\n")
+
+
+def described_pictures(
+    kinds: set[FeatureKind], seed: int
+) -> dict[FeatureKind, list[NDArray[np.generic]]]:
+    """The descriptors of all pictures, by kind."""
+    extractors = {kind: open_extractor(kind) for kind in kinds}
+    found: dict[FeatureKind, list[NDArray[np.generic]]] = {kind: [] for kind in kinds}
     for number, (_, luma) in enumerate(pictures(seed)):
         tell("pictures", number, 0)
-        described.append(descriptors(extractor, luma))
-    for name in names:
-        encoder = ENCODERS[name].learn(described, kind, seed, tell)
-        path = folder / f"{name}.npz"
-        write_parameters(path, encoder.parameters())
-        sys.stderr.write(f"\r{path}: {path.stat().st_size:,} bytes, {len(described)} pictures\n")
+        for kind, extractor in extractors.items():
+            found[kind].append(descriptors(extractor, luma))
+    return found
 
 
 def descriptors(extractor: FeatureExtractor, luma: Image) -> NDArray[np.generic]:

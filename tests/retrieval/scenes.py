@@ -7,14 +7,17 @@ from functools import cache
 import cv2
 import numpy as np
 
+from streamvpr.embedding.catalog import bundled_folder
 from streamvpr.features.orb import OrbExtractor
 from streamvpr.features.sift import SiftExtractor
 from streamvpr.frames import FeatureKind, Features
 from streamvpr.retrieval.bow import BagOfWords
+from streamvpr.retrieval.encoders import Encoder, read_encoder
 from streamvpr.retrieval.fisher import Fisher
 from streamvpr.retrieval.vlad import Vlad
 
 WIDTH, HEIGHT = 240, 180
+MOST = 200
 SIZES = {
     "vlad": {"centres": 16, "axes": 63},
     "fisher": {"components": 8, "local_axes": 16, "axes": 63},
@@ -48,7 +51,7 @@ def picture(scene: int, view: int = 0) -> np.ndarray:
 
 @cache
 def features(scene: int, view: int = 0, kind: FeatureKind = FeatureKind.SIFT) -> Features:
-    extractor = SiftExtractor(300) if kind is FeatureKind.SIFT else OrbExtractor()
+    extractor = SiftExtractor(MOST) if kind is FeatureKind.SIFT else OrbExtractor(MOST)
     return extractor.extract(picture(scene, view), WIDTH)
 
 
@@ -56,13 +59,18 @@ def described(kind: FeatureKind = FeatureKind.SIFT) -> list[np.ndarray]:
     return [features(scene, view, kind).descriptors for scene in SEEN for view in (0, 1)]
 
 
-def learn(name: str, kind: FeatureKind = FeatureKind.SIFT, seed: int = 3):
+def learn(name: str, kind: FeatureKind = FeatureKind.SIFT, seed: int = 3) -> Encoder:
     return LEARNERS[name].learn(described(kind), kind, seed, **SIZES[name])
 
 
 @cache
-def learned(name: str, kind: FeatureKind = FeatureKind.SIFT):
+def learned(name: str, kind: FeatureKind = FeatureKind.SIFT) -> Encoder:
     return learn(name, kind)
+
+
+@cache
+def bundled(name: str) -> Encoder:
+    return read_encoder(bundled_folder() / f"{name}.npz")
 
 
 def featureless(kind: FeatureKind = FeatureKind.SIFT) -> Features:
