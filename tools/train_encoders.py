@@ -4,8 +4,8 @@
     python tools/train_encoders.py models
 
 Writes vlad.npz, fisher.npz and bow.npz there, learned of SIFT features, and vlad-orb.npz, of ORB
-features; those of the pictures of vocabulary_pictures.py, which needs scikit-image. The same seed gives the same bytes, on a machine
-with the same libraries. Takes some minutes of one core, and less than 1 GB.
+features; those of the pictures of vocabulary_pictures.py, which needs scikit-image. The same seed
+gives the same bytes, on a machine with the same libraries. Takes some minutes of one core.
 """
 
 from __future__ import annotations

@@ -87,8 +87,9 @@ class BagOfWords:
 
     def parameters(self) -> Parameters:
         """What `of` makes it from again."""
-        arrays = {"centres": self.centres, "rarities": self.rarities}
-        return Parameters(self.name, self.kind, arrays)
+        return Parameters(
+            self.name, self.kind, {"centres": self.centres, "rarities": self.rarities}
+        )
 
     @classmethod
     def of(cls, parameters: Parameters) -> Self:

@@ -56,7 +56,7 @@ class Fisher:
         vectors = vectors_of(features, self.kind)
         if not len(vectors):
             return self.projection.nothing
-        along = (vectors - self.local_mean) @ self.local_axes.T
+        along = _along(vectors, self.local_mean, self.local_axes)
         return self.projection.descriptor(gradients(along, self.mixture))
 
     def open_index(self, capacity: int) -> RetrieverRing:
@@ -82,9 +82,9 @@ class Fisher:
         vectors = sampled(pictures, kind, seed)
         mean = vectors.mean(axis=0)
         across = Projection.learn([(vectors - mean)[:, None]], local_axes).axes
-        mixture = Mixture.learn((vectors - mean) @ across.T, components, seed, progress)
+        mixture = Mixture.learn(_along(vectors, mean, across), components, seed, progress)
         described = (
-            gradients((unit_vectors(p, kind) - mean) @ across.T, mixture)[None]
+            gradients(_along(unit_vectors(p, kind), mean, across), mixture)[None]
             for p in pictures
             if len(p)
         )
@@ -130,3 +130,10 @@ def gradients(vectors: NDArray[np.float32], mixture: Mixture) -> NDArray[np.floa
     both /= np.sqrt(mixture.weights)[:, None]
     rooted = np.sign(both) * np.sqrt(np.abs(both))
     return np.asarray(rooted / max(float(np.linalg.norm(rooted)), 1e-12), np.float32)
+
+
+def _along(
+    vectors: NDArray[np.float32], mean: NDArray[np.float32], axes: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(N, d') of vectors (N, d)."""
+    return np.asarray((vectors - mean) @ axes.T, np.float32)

@@ -49,7 +49,7 @@ class Mixture:
         )
         squares = np.square(vectors) @ precisions.T
         products = vectors @ (self.means * precisions).T
-        return products - 0.5 * squares + 0.5 * constant
+        return np.asarray(products - 0.5 * squares + 0.5 * constant, np.float32)
 
     @classmethod
     def of(cls, parameters: Parameters, numbers: int) -> Mixture:

@@ -26,7 +26,8 @@ def unit_vectors(descriptors: NDArray[np.generic], kind: FeatureKind) -> NDArray
     """
     if kind is FeatureKind.SIFT:
         counts = descriptors.astype(np.float32)
-        return np.sqrt(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        return np.asarray(np.sqrt(shares), np.float32)
     if kind is FeatureKind.ORB:
         bits = np.unpackbits(descriptors.astype(np.uint8), axis=1)
         each = np.float32(1 / np.sqrt(NUMBERS[kind]))

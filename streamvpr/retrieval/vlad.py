@@ -104,6 +104,5 @@ def residuals(vectors: NDArray[np.float32], centres: NDArray[np.float32]) -> NDA
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
     # A word without features, or with one that lies in its centre, says nothing.
     told = lengths > LEAST_RESIDUAL
-    return np.asarray(sums * (told / np.maximum(lengths, LEAST_RESIDUAL)), np.float32) / np.sqrt(
-        max(1, np.count_nonzero(told)), dtype=np.float32
-    )
+    words = max(1, int(np.count_nonzero(told)))
+    return np.asarray(sums * told / (np.maximum(lengths, LEAST_RESIDUAL) * words**0.5), np.float32)
