@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -184,10 +185,24 @@ def test_hostile_headers_are_refused(
     assert not Path("harmed").exists()
 
 
+def refused_in_little_memory(path: Path) -> None:
+    tracemalloc.start()
+    try:
+        refused(path)
+        assert tracemalloc.get_traced_memory()[1] < MOST_BYTES / 8
+    finally:
+        tracemalloc.stop()
+
+
+def test_no_room_is_made_for_what_a_header_claims(tmp_path: Path) -> None:
+    text = "{'descr': '<f4', 'fortran_order': False, 'shape': (50000000,), }\n"
+    refused_in_little_memory(packed(tmp_path / "encoder.npz", header(text) + bytes(4)))
+
+
 def test_what_unpacks_to_very_much_is_not_unpacked(tmp_path: Path) -> None:
     path = packed(tmp_path / "encoder.npz", bytes(MOST_BYTES + 1))
     assert path.stat().st_size < 200_000
-    refused(path)
+    refused_in_little_memory(path)
     claims_less = path.read_bytes().replace(
         (MOST_BYTES + 1).to_bytes(4, "little"), (1000).to_bytes(4, "little")
     )
