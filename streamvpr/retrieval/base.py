@@ -22,7 +22,7 @@ with a `similarity` to another of its kind."""
 
 def compare(one: Signature, others: Sequence[Signature]) -> NDArray[np.float32]:
     """(K,) similarity of one to each of others (K,), by themselves."""
-    if isinstance(one, np.ndarray):
+    if isinstance(one, np.ndarray) and one.dtype == np.float32:
         return np.asarray(np.stack(others) @ one, np.float32)
     return np.array([one.similarity(other) for other in others], np.float32)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Features of a picture that are looked at.
 MOST = 500
 # Near descriptors part where they differ in a bit that is tested; in another tree they may not.
-TREES = 2
+TREES = 3
 # Bits that the same corner of two pictures differs in at most: the paper's larger distance.
 WITHIN = 50
 

@@ -13,6 +13,7 @@ class RetrieverKind(StrEnum):
     GLOBAL = "global"
     """The network's descriptor."""
     HASHBOW = "hashbow"
+    HBST = "hbst"
     HYBRID = "hybrid"
     """The network's descriptor and local features, each its own candidates."""
 

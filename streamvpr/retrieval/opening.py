@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamvpr.retrieval.hashbow import HashBowRetriever
+from streamvpr.retrieval.hbst import HbstRetriever
 from streamvpr.retrieval.kind import RetrieverKind
 
 if TYPE_CHECKING:
@@ -15,4 +16,6 @@ def open_retriever(kind: RetrieverKind) -> LocalRetriever | None:
     """The part of it that goes by local features; None where a network alone finds places."""
     if kind is RetrieverKind.GLOBAL:
         return None
-    return HashBowRetriever()
+    if kind is RetrieverKind.HASHBOW:
+        return HashBowRetriever()
+    return HbstRetriever()
