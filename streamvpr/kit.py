@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from streamvpr.calibrated import of_camera, open_camera
-from streamvpr.config import require_features, require_sequence
+from streamvpr.config import require_network, require_sequence
 from streamvpr.database import PlaceDatabase
 from streamvpr.embedding import find_model, open_embedder
 from streamvpr.embedding.card import file_sha256
@@ -22,7 +22,7 @@ from streamvpr.local_features import LocalDescriber
 from streamvpr.maps import MapModel
 from streamvpr.pipeline import Pipeline
 from streamvpr.recognition import Recognizer, SearchOptions
-from streamvpr.retrieval import RetrieverKind, open_retriever
+from streamvpr.retrieval import RetrieverKind, open_retriever, vocabulary_of
 from streamvpr.sampler import StillnessGate
 from streamvpr.sinks import ClosureChooser, Fanout, FolderSink, Shown
 from streamvpr.sinks.counter import ClosureCounter
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from streamvpr.config import RecognitionOptions
     from streamvpr.embedding import Embedder, ModelCard
     from streamvpr.frames import Decision, Frame
+    from streamvpr.retrieval.base import LocalRetriever
     from streamvpr.sampler import Exclusion
     from streamvpr.sinks import Sink
     from streamvpr.sources import Source
@@ -54,10 +55,10 @@ class Kit:
         `embedder` is the model where it is open already.
         """
         require_sequence(options)
-        require_features(options)
+        require_network(options)
         self._options = options
         self._camera = open_camera(options)
-        self._retriever = open_retriever(options.retriever)
+        self._retriever = _open_retriever(options)
         self._embedder = embedder or self._open_embedder()
         card = None if self._embedder is None else self._embedder.card
         self._sim_threshold = _sim_threshold(options, card)
@@ -102,19 +103,19 @@ class Kit:
     def map_model(self) -> MapModel:
         """What a map must have been made with to be searched by these parts. Raises ConfigError
         where places are found by words, which maps do not keep."""
-        options = self._options
-        if self._embedder is None:
+        options, encoder = self._options, self._retriever
+        features = options.feature_kind() if options.verify_geom else None
+        if self._embedder is not None:
+            card = self._embedder.card
+            sha256 = card.sha256 or file_sha256(find_model(options.model))
+            return MapModel(card.name, sha256, card.dimension, features)
+        path = vocabulary_of(options.retriever, options.vocabulary)
+        if encoder is None or path is None:
             raise ConfigError(
-                f"--map keeps the descriptors of a network, and --retriever {options.retriever} "
-                "has none; take --retriever global or hybrid"
+                f"--map keeps descriptors, and --retriever {options.retriever} has none; take "
+                "global, hybrid, vlad, fisher or bow"
             )
-        card = self._embedder.card
-        return MapModel(
-            name=card.name,
-            sha256=card.sha256 or file_sha256(find_model(options.model)),
-            dimension=card.dimension,
-            features=options.feature_kind() if options.verify_geom else None,
-        )
+        return MapModel(encoder.name, file_sha256(path), encoder.dimension, features)
 
     def recognizer(
         self,
@@ -269,6 +270,18 @@ class Kit:
             settings["device"] = self._embedder.device
         settings["sim-threshold"] = self._sim_threshold
         return settings
+
+
+def _open_retriever(options: RecognitionOptions) -> LocalRetriever | None:
+    """Raises ConfigError where it takes other local features than those asked for."""
+    retriever, kind = open_retriever(options.retriever, options.vocabulary), options.feature_kind()
+    if retriever is not None and retriever.kind is not kind:
+        raise ConfigError(
+            f"--retriever {options.retriever} goes by {retriever.kind} features here, and {kind} "
+            f"was asked for: give --local-features {retriever.kind}, without --rotation-invariant, "
+            "or another retriever"
+        )
+    return retriever
 
 
 def _sim_threshold(options: RecognitionOptions, card: ModelCard | None) -> float:

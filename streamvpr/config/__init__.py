@@ -16,7 +16,7 @@ from streamvpr.config.recognising import (
     Emit,
     RecognitionOptions,
     Records,
-    require_features,
+    require_network,
     require_sequence,
 )
 from streamvpr.config.running import (
@@ -43,6 +43,6 @@ __all__ = [
     "Records",
     "RunOptions",
     "require_clock",
-    "require_features",
+    "require_network",
     "require_sequence",
 ]

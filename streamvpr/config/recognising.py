@@ -159,10 +159,14 @@ class RecognitionOptions(DescribingOptions):
     retriever: Annotated[
         RetrieverKind,
         Parameter(
-            help="What finds candidates: global (the network), hashbow (ORB features; no network "
-            "runs), hybrid (both)."
+            help="What finds candidates: global (the network); hashbow, hbst (ORB features), vlad, "
+            "fisher, bow (SIFT features), where no network runs; hybrid (the network and hashbow)."
         ),
     ] = RetrieverKind.GLOBAL
+    vocabulary: Annotated[
+        Path | None,
+        Parameter(help="What vlad, fisher or bow has learned. Default: the one that ships."),
+    ] = None
     sequence_length: Annotated[
         int,
         Parameter(
@@ -212,14 +216,8 @@ class RecognitionOptions(DescribingOptions):
         return FeatureKind.SIFT if self.rotation_invariant else FeatureKind.ORB
 
 
-def require_features(options: RecognitionOptions) -> None:
-    """Raise ConfigError where the retriever takes other local features than those asked for."""
-    wanted, kind = options.retriever.features, options.feature_kind()
-    if wanted is not None and wanted is not kind:
-        raise ConfigError(
-            f"--retriever {options.retriever} goes by {wanted} features, and {kind} was asked for: "
-            f"leave out --local-features and --rotation-invariant, or take --retriever global"
-        )
+def require_network(options: RecognitionOptions) -> None:
+    """Raise ConfigError where something is asked for that a network alone has."""
     if options.centre and not options.retriever.has_network:
         raise ConfigError(
             f"--centre is about a network's descriptors, and --retriever {options.retriever} has "

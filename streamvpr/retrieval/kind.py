@@ -14,6 +14,9 @@ class RetrieverKind(StrEnum):
     """The network's descriptor."""
     HASHBOW = "hashbow"
     HBST = "hbst"
+    VLAD = "vlad"
+    FISHER = "fisher"
+    BOW = "bow"
     HYBRID = "hybrid"
     """The network's descriptor and local features, each its own candidates."""
 
@@ -23,6 +26,13 @@ class RetrieverKind(StrEnum):
         return self in (RetrieverKind.GLOBAL, RetrieverKind.HYBRID)
 
     @property
+    def is_encoder(self) -> bool:
+        """Whether it makes a descriptor of local features, by what it has learned of others."""
+        return self in (RetrieverKind.VLAD, RetrieverKind.FISHER, RetrieverKind.BOW)
+
+    @property
     def features(self) -> FeatureKind | None:
-        """The local features that it takes; None for none."""
-        return None if self is RetrieverKind.GLOBAL else FeatureKind.ORB
+        """The local features that it takes where none are asked for; None for any."""
+        if self is RetrieverKind.GLOBAL:
+            return None
+        return FeatureKind.SIFT if self.is_encoder else FeatureKind.ORB

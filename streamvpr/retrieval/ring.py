@@ -23,11 +23,6 @@ class RetrieverRing(DescriptorRing):
     A picture without features is similar to none, not even to another one without.
     """
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes that are kept now."""
-        return len(self) * self.bytes_each
-
     def add(self, descriptor: Descriptor) -> None:
         """Keep a descriptor (D,), dropping the oldest of a full ring. Raises ValueError for one of
         another size."""

@@ -90,15 +90,32 @@ def test_match_takes_them_too(cli: Make, flight: Any, tmp_path: Path) -> None:
     assert "model =" not in settings
 
 
+@pytest.mark.parametrize("retriever", ["vlad", "hybrid"])
+def test_a_map_keeps_their_descriptors(
+    cli: Make, flight: Any, tiny_model: Path, tmp_path: Path, retriever: str
+) -> None:
+    model = ["--model", tiny_model] if retriever == "hybrid" else []
+    line = ["run", flight.path, "--retriever", retriever, "--fps", 5, *model]
+    line += ["--map", tmp_path / "places.vpr"]
+    assert cli(*line).code == 0
+    again = cli(*line)
+    assert again.code == 0, again.err
+    earlier = [r for r in again.lines if r["match_session"] is not None]
+    assert len(earlier) > flight.frames / 4
+    other = cli("run", flight.path, "--retriever", "fisher", "--map", tmp_path / "places.vpr")
+    assert other.code == 3
+
+
 class TestRefused:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            (["--map", "places.vpr"], "--map keeps the descriptors of a network"),
+            (["--map", "places.vpr"], "--map keeps descriptors, and --retriever hashbow has none"),
             (["--no-verify-geom"], "give --sim-threshold"),
+            (["--vocabulary", "x.npz"], "--retriever hashbow takes none"),
             (["--centre"], "--centre is about a network's descriptors"),
-            (["--rotation-invariant"], "goes by orb features, and sift was asked for"),
-            (["--local-features", "sift"], "goes by orb features, and sift was asked for"),
+            (["--rotation-invariant"], "goes by orb features here, and sift was asked for"),
+            (["--local-features", "sift"], "goes by orb features here, and sift was asked for"),
         ],
     )
     def test_what_needs_something_else(
