@@ -27,7 +27,7 @@ WIDTH, HEIGHT = 640, 480
 VIEWS_OF_A_PHOTOGRAPH = 30
 VIEWS_OF_THE_GROUND = 60
 STRETCHES, FRAMES_A_STRETCH = 6, 5
-DEAD_LEAVES, LEAVES = 120, 1500
+DEAD_LEAVES, LEAVES = 120, 4000
 # Radii fall off with their third power, as sizes of things in pictures do.
 SMALLEST_LEAF, LARGEST_LEAF = 4.0, 200.0
 # Crops of so much of the smaller side at least; smaller ones would be blur.
@@ -95,7 +95,7 @@ def dead_leaves(chance: np.random.Generator) -> Image:
     Things that hide each other have the statistics of natural pictures (Lee, Mumford and Huang,
     IJCV 2001).
     """
-    picture = np.zeros((HEIGHT, WIDTH), np.float32)
+    picture = np.full((HEIGHT, WIDTH), 128, np.float32)
     # Radii by the inverse of their cumulated density, r^-3 between the two ends.
     ends = SMALLEST_LEAF**-2, LARGEST_LEAF**-2
     radii = (ends[0] - chance.random(LEAVES) * (ends[0] - ends[1])) ** -0.5
