@@ -101,6 +101,14 @@ class InvertedFile(RowRing):
             at, rows, counts = at[alive], rows[alive], counts[alive]
         return Postings(at, rows, counts)
 
+    def counts(self, row: int, words: NDArray[np.int32]) -> NDArray[np.uint8]:
+        """(Q,) how often the place of a row holds each of increasing words (Q,)."""
+        number = self.first + row
+        if number >= self._begin_of_waiting:
+            return _counts_of(self._waiting[number - self._begin_of_waiting], words)
+        run = next(run for run in self._runs if number < run.end)
+        return run.counts_of(number - run.begin, words)
+
     @property
     def _begin_of_waiting(self) -> int:
         return self.added - len(self._waiting)
@@ -202,6 +210,32 @@ class _Run:
         skipped = begins - np.cumsum(lengths) + lengths
         places = np.arange(len(at)) + skipped[at]
         return Postings(at, self.rows[places].astype(np.int64), self.counts[places])
+
+    def counts_of(self, row: int, words: NDArray[np.int32]) -> NDArray[np.uint8]:
+        """(Q,) how often the place of a row, from 0, holds words (Q,)."""
+        lowest, ends = (self.starts[words + more].astype(np.int64) for more in (0, 1))
+        highest = ends.copy()
+        # Rows of one word increase: a binary search for all of the words at once.
+        while (open_ := lowest < highest).any():
+            middle = (lowest + highest) // 2
+            before = np.zeros(len(words), bool)
+            before[open_] = self.rows[middle[open_]] < row
+            lowest = np.where(open_ & before, middle + 1, lowest)
+            highest = np.where(open_ & ~before, middle, highest)
+        counts = np.zeros(len(words), np.uint8)
+        inside = np.flatnonzero(lowest < ends)
+        held = inside[self.rows[lowest[inside]] == row]
+        counts[held] = self.counts[lowest[held]]
+        return counts
+
+
+def _counts_of(bag: Bag, words: NDArray[np.int32]) -> NDArray[np.uint8]:
+    places = np.searchsorted(bag.words, words)
+    counts = np.zeros(len(words), np.uint8)
+    inside = np.flatnonzero(places < len(bag.words))
+    held = inside[bag.words[places[inside]] == words[inside]]
+    counts[held] = np.minimum(bag.counts[places[held]], MOST_COUNTED)
+    return counts
 
 
 def _merged(older: _Run, newer: _Run) -> _Run:
