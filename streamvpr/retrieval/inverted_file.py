@@ -10,8 +10,6 @@ import numpy as np
 from streamvpr.row_ring import RowRing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from streamvpr.retrieval.bag import Bag

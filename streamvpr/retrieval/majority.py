@@ -44,9 +44,7 @@ def group(descriptors: NDArray[np.uint8], most: int, chance: np.random.Generator
     return Groups(centres[used], members)
 
 
-def _seeds(
-    numbers: NDArray[np.uint64], most: int, chance: np.random.Generator
-) -> NDArray[np.intp]:
+def _seeds(numbers: NDArray[np.uint64], most: int, chance: np.random.Generator) -> NDArray[np.intp]:
     """(K,) rows, far from each other: less than `most` where there are no more different ones."""
     chosen = [int(chance.integers(len(numbers)))]
     apart = distances(numbers, numbers[chosen[0]])
