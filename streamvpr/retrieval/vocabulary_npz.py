@@ -59,7 +59,12 @@ def read_npz(file: BinaryIO) -> VocabularyTree:
         raise ValueError("its arrays have other dimensions")
     _, branching, levels, weighting = shape.tolist()
     return VocabularyTree(
-        branching, levels, Weighting(weighting), children.astype(np.int64), descriptors, weights
+        branching,
+        levels,
+        Weighting(weighting),
+        children.astype(np.int64),
+        np.asarray(descriptors, np.uint8),
+        np.asarray(weights, np.float32),
     )
 
 
