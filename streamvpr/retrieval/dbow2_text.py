@@ -9,7 +9,6 @@ import numpy as np
 
 from streamvpr.retrieval.bits import BYTES
 from streamvpr.retrieval.vocabulary_tree import (
-    MOST_LEVELS,
     MOST_NODES,
     VocabularyTree,
     Weighting,
@@ -38,7 +37,7 @@ def read_text(file: BinaryIO) -> VocabularyTree:
     text, MemoryError.
     """
     branching, levels, weighting = read_head(file.readline(LONGEST_LINE))
-    parents, descriptors, weights = [], [], []
+    parents, leaves, descriptors, weights = [], [], [], []
     read = 0
     for text in _blocks(file):
         table = _numbers(text, read)
@@ -46,15 +45,18 @@ def read_text(file: BinaryIO) -> VocabularyTree:
         if read > MOST_NODES:
             raise ValueError(f"it has more than {MOST_NODES} nodes")
         parents.append(table[:, 0].astype(np.int32))
+        leaves.append(table[:, 1] > 0)
         descriptors.append(table[:, 2:-1].astype(np.uint8))
         weights.append(table[:, -1].astype(np.float32))
     if not read:
         raise ValueError("it has no nodes")
+    parent_of = np.concatenate(parents)
+    _require_leaves(parent_of, np.concatenate(leaves))
     return VocabularyTree.of_parents(
         branching,
         levels,
         weighting,
-        np.concatenate(parents),
+        parent_of,
         np.concatenate(descriptors),
         np.concatenate(weights),
     )
@@ -81,24 +83,25 @@ def write_text(tree: VocabularyTree, file: BinaryIO) -> None:
 
 def looks_like_text(head: bytes) -> bool:
     """Whether a file that begins so is one of these."""
-    try:
-        read_head(head.split(b"\n", 1)[0])
-    except ValueError:
-        return False
-    return True
+    return _head_numbers(head.split(b"\n", 1)[0]) is not None
 
 
 def read_head(line: bytes) -> tuple[int, int, Weighting]:
     """k, L and weighting of the first line. Raises ValueError."""
-    parts = line.split()
-    if len(parts) != 4 or not all(part.isdigit() and len(part) < 4 for part in parts):
+    numbers = _head_numbers(line)
+    if numbers is None:
         raise ValueError("its first line is not `k L scoring weighting`")
-    branching, levels, _, weighting = (int(part) for part in parts)
+    branching, levels, _, weighting = numbers
     if weighting not in list(Weighting):
         raise ValueError(f"its weighting {weighting} is none of DBoW2's, 0 to 3")
-    if not 1 <= levels <= MOST_LEVELS:
-        raise ValueError(f"its L {levels} is not within 1 to {MOST_LEVELS}")
     return branching, levels, Weighting(weighting)
+
+
+def _head_numbers(line: bytes) -> list[int] | None:
+    parts = line.split()
+    if len(parts) != 4 or not all(part.isdigit() and len(part) < 4 for part in parts):
+        return None
+    return [int(part) for part in parts]
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
@@ -107,6 +110,9 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
         rest = b"" if text.endswith(b"\n") else file.readline(LONGEST_LINE)
         if len(rest) == LONGEST_LINE:
             raise ValueError(f"a line has more than {LONGEST_LINE} characters")
+        if not (text + rest).endswith(b"\n"):
+            # The last number may be a part of one.
+            raise ValueError("its last line has no end: it ends too early")
         yield text + rest
 
 
@@ -140,8 +146,19 @@ def _numbers(text: bytes, before: int) -> NDArray[np.float64]:
     return table
 
 
+def _require_leaves(parents: NDArray[np.int32], leaves: NDArray[np.bool_]) -> None:
+    """Nodes that are no words must have children, which a part of a file lacks."""
+    has_children = np.zeros(max(len(parents), int(parents.max())) + 1, bool)
+    has_children[parents[parents >= 0]] = True
+    wrong = np.flatnonzero(has_children[1 : len(leaves) + 1] == leaves)
+    if len(wrong):
+        node = int(wrong[0]) + 1
+        kind = "a word and has" if leaves[wrong[0]] else "no word and has no"
+        raise ValueError(f"node {node} is {kind} children: it is damaged, or ends too early")
+
+
 def _filled_lines(text: bytes) -> int:
-    lines = text.count(b"\n") + (not text.endswith(b"\n"))
+    lines = text.count(b"\n")
     blank = text.count(b"\n\n") + text.startswith(b"\n")
     if blank or b"\r" in text:
         return sum(1 for line in text.split(b"\n") if line.strip())

@@ -43,7 +43,7 @@ NODE = re.compile(
     + rb"([-+.\w]{1,40})"
     + CLOSING
     + VALUE % b"descriptor"
-    + rb'"?([\w\s.]{0,1500})["<]'
+    + rb'"?([\w\s.]{0,1500})["<}]'
 )
 WORD = re.compile(VALUE % b"wordId" + rb"\d{1,9}" + CLOSING + VALUE % b"nodeId" + rb"(\d{1,9})")
 # What DBoW3 puts before a descriptor's bytes: its name, OpenCV's type, their number.
