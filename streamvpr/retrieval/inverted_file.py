@@ -94,7 +94,7 @@ class InvertedFile(RowRing):
             [part.rows + (begin - self.first) for part, begin in zip(found, begins, strict=True)]
         )
         counts = np.concatenate([part.counts for part in found])
-        if self._runs and self._runs[0].begin < self.first:
+        if begins[0] < self.first:
             alive = rows >= 0
             at, rows, counts = at[alive], rows[alive], counts[alive]
         return Postings(at, rows, counts)

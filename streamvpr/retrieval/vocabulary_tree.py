@@ -39,9 +39,9 @@ class Weighting(IntEnum):
 class VocabularyTree:
     """A vocabulary of 256-bit descriptors (Gálvez-López and Tardós, T-RO 2012; DBoW2).
 
-    Nodes are numbered from 1, children of one node one after the other, those of a lower number
-    first; 0 is the root, which has no descriptor. Nodes without children are the words, numbered
-    from 0 in the same order.
+    Nodes are numbered from 1, level by level, children of one node one after the other; 0 is the
+    root, which has no descriptor. Nodes without children are the words, numbered from 0 in the same
+    order.
     """
 
     def __init__(
@@ -91,11 +91,7 @@ class VocabularyTree:
         if len(late):
             node, parent = int(late[0]) + 1, int(parents[late[0]])
             raise ValueError(f"node {node} has the parent {parent}, which does not come before it")
-        # Brothers come together. A node's parent has a lower number than its children's, so that
-        # parents stay before their children.
-        order = np.argsort(parents, kind="stable")
-        numbers = np.zeros(len(parents) + 1, np.int32)
-        numbers[order + 1] = np.arange(1, len(parents) + 1, dtype=np.int32)
+        order, numbers = _by_levels(np.asarray(parents), levels)
         children = np.bincount(numbers[parents], minlength=len(parents) + 1)
         is_word = children[1:] == 0
         return cls(
@@ -173,6 +169,29 @@ class VocabularyTree:
             if begin == end:
                 return
         raise ValueError(f"it has more levels than the {self.levels} that it says")
+
+
+def _by_levels(
+    parents: NDArray[np.integer], levels: int
+) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    """Rows (M,) of nodes in the order of their new numbers, and those numbers (M + 1,) by the old
+    ones: from level to level, children in the order of their parents. Raises ValueError."""
+    numbers = np.zeros(len(parents) + 1, np.int32)
+    above = np.zeros(len(parents) + 1, bool)
+    above[0] = True
+    order: list[NDArray[np.intp]] = []
+    done = 0
+    for _ in range(levels):
+        rows = np.flatnonzero(above[parents])
+        rows = rows[np.argsort(numbers[parents[rows]], kind="stable")]
+        numbers[rows + 1] = np.arange(done + 1, done + len(rows) + 1)
+        above[:] = False
+        above[rows + 1] = True
+        order.append(rows)
+        done += len(rows)
+    if done < len(parents):
+        raise ValueError(f"it has more levels than the {levels} that it says")
+    return np.concatenate(order), numbers
 
 
 def _require_shape(branching: int, levels: int, nodes: int) -> None:

@@ -189,3 +189,30 @@ def test_training_says_how_far_it_is_and_can_be_ended() -> None:
 def test_too_little_to_train_on_is_refused(descriptors: NDArray[np.uint8]) -> None:
     with pytest.raises(ValueError, match="descriptors are"):
         train_tree(descriptors, np.zeros(len(descriptors), int))
+
+
+def test_any_order_of_nodes_behind_their_parents_is_one_tree() -> None:
+    tree = full_tree(3, 5)
+    # Depth first, as DBoW numbers them: what is below a node before its next brother's.
+    below: dict[int, list[int]] = {}
+    for node, parent in enumerate(tree.parents.tolist(), 1):
+        below.setdefault(parent, []).append(node)
+    order: list[int] = []
+
+    def visit(node: int) -> None:
+        order.extend(below.get(node, []))
+        for child in below.get(node, []):
+            visit(child)
+
+    visit(0)
+    renumbered = {old: new for new, old in enumerate([0, *order])}
+    parents = np.array([renumbered[int(tree.parents[node - 1])] for node in order])
+    rows = np.array(order) - 1
+    weights = np.zeros(tree.nodes)
+    weights[tree.children[1:] == 0] = tree.weights
+    same = VocabularyTree.of_parents(
+        3, 5, tree.weighting, parents, tree.descriptors[rows], weights[rows]
+    )
+    assert np.array_equal(same.parents, tree.parents)
+    assert np.array_equal(same.descriptors, tree.descriptors)
+    assert np.array_equal(same.weights, tree.weights)
