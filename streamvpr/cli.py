@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OPENCV_THREADS = "OPENCV_FOR_THREADS_NUM"
+# Commands that may read standard input.
+READING = ("run", "match", "calibrate", "eval", "bench", "vocabulary")
 
 logger = logging.getLogger(__name__)
 console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
@@ -294,7 +296,14 @@ def launch(
         quiet=read_quiet(settings.pop("quiet", False)) if quiet is None else quiet,
     )
     # A lone - is no option: it is standard input, under a name that does not look like one.
-    reads_input = bool(tokens) and tokens[0] in ("run", "match", "calibrate", "eval", "bench", "vocabulary")
+    reads_input = bool(tokens) and tokens[0] in (
+        "run",
+        "match",
+        "calibrate",
+        "eval",
+        "bench",
+        "vocabulary",
+    )
     plain = [READ_AS if reads_input and t == STANDARD_INPUT else t for t in tokens]
     # The first found wins: variables before the file; flags come before both.
     app.config = (Env("STREAMVPR_", command=False), _as_config(settings, plain, config))

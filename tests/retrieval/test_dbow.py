@@ -142,7 +142,7 @@ def test_a_bounded_search_reads_the_rarest_words(monkeypatch: pytest.MonkeyPatch
 def test_what_is_no_bag_of_its_words_is_refused() -> None:
     index = DBowIndex(3, WEIGHTS)
     for wrong in (np.zeros(5, np.float32), bag([WORDS]), bag([-1, 3])):
-        with pytest.raises(ValueError, match="bag of words|none of"):
+        with pytest.raises(ValueError, match=r"bag of words|none of"):
             index.add(wrong)  # type: ignore[arg-type]
     assert len(index) == 0
     with pytest.raises(ValueError, match="capacity"):

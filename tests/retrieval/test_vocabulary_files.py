@@ -279,7 +279,7 @@ def test_what_dbow3_compressed_is_refused_with_a_way_out(
     tree: VocabularyTree, tmp_path: Path
 ) -> None:
     (tmp_path / "voc").write_bytes(dbow3_binary(tree, compressed=True))
-    with pytest.raises(ModelError, match="QuickLZ.*save"):
+    with pytest.raises(ModelError, match=r"QuickLZ.*save"):
         read_vocabulary(tmp_path / "voc")
 
 
@@ -311,9 +311,7 @@ def test_no_part_of_a_file_is_taken_for_a_whole(
             read_vocabulary(part)
 
 
-def test_a_text_that_lacks_whole_lines_lacks_children(
-    tree: VocabularyTree, tmp_path: Path
-) -> None:
+def test_a_text_that_lacks_whole_lines_lacks_children(tree: VocabularyTree, tmp_path: Path) -> None:
     lines = dbow2_text(tree).splitlines(keepends=True)
     path = tmp_path / "part.txt"
     for kept in (3, 20, len(lines) - 4):
@@ -377,6 +375,36 @@ def test_an_npz_that_claims_more_than_it_has_gets_no_memory(
             archive.writestr(name, data)
     with pytest.raises(ModelError, match="descriptors"):
         read_vocabulary(path)
+
+
+@pytest.mark.parametrize("name", ["own.npz", "dbow2.txt", "dbow3", "voc.yml", "voc.xml"])
+def test_a_damaged_file_is_refused_or_a_tree(name: str, tmp_path: Path) -> None:
+    tree = full_tree(3, 2)
+    whole = tmp_path / name
+    if name == "dbow3":
+        whole.write_bytes(dbow3_binary(tree))
+    elif name.startswith("voc"):
+        storage(tree, whole, dbow3=True)
+    else:
+        write_vocabulary(tree, whole)
+    data = whole.read_bytes()
+    chance = np.random.default_rng(0)
+    refused = 0
+    for _ in range(150):
+        damaged = bytearray(data)
+        for place in chance.integers(0, len(data), chance.integers(1, 6)).tolist():
+            damaged[place] = int(chance.choice([0, 32, 45, 48, 57, 127, 255]))
+        whole.write_bytes(damaged)
+        try:
+            read = read_vocabulary(whole)
+        except ModelError as error:
+            refused += 1
+            assert str(whole) in str(error)
+        else:
+            # Another number somewhere is one, too.
+            words = read.quantise(tree.descriptors)
+            assert ((words >= 0) & (words < read.words)).all()
+    assert refused > 15
 
 
 def test_a_file_that_is_not_there_is_an_error_of_one_line(tmp_path: Path) -> None:
