@@ -47,7 +47,7 @@ def read_text(file: BinaryIO) -> VocabularyTree:
         parents.append(table[:, 0].astype(np.int32))
         leaves.append(table[:, 1] > 0)
         descriptors.append(table[:, 2:-1].astype(np.uint8))
-        weights.append(table[:, -1].astype(np.float32))
+        weights.append(table[:, -1].copy())
     if not read:
         raise ValueError("it has no nodes")
     parent_of = np.concatenate(parents)

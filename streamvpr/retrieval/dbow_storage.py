@@ -122,14 +122,14 @@ class _Nodes:
             end = max(end, word.end())
         return text[end:]
 
-    def in_order(self) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.float32]]:
+    def in_order(self) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.floating]]:
         """Parents, descriptors and weights by number."""
         descriptors = np.frombuffer(bytes(self._descriptors), np.uint8).reshape(-1, BYTES)
         return in_order(
             np.array(self._numbers, np.int64),
             np.array(self._parents, np.int64),
             descriptors,
-            np.array(self._weights, np.float32),
+            np.array(self._weights, np.float64),
         )
 
 

@@ -15,7 +15,7 @@ def in_order(
     parents: NDArray[np.integer],
     descriptors: NDArray[np.uint8],
     weights: NDArray[np.floating],
-) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.float32]]:
+) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.floating]]:
     """Parents (M,), descriptors (M, 32) and weights (M,) of nodes 1 to M, which come in any order.
 
     Raises ValueError where one is missing or comes twice.
@@ -28,5 +28,5 @@ def in_order(
     return (
         np.asarray(parents, np.int64)[order],
         descriptors[order],
-        np.asarray(weights, np.float32)[order],
+        np.asarray(weights)[order],
     )

@@ -68,7 +68,9 @@ class VocabularyTree:
         self._require_levels()
         is_word = np.asarray(children) == 0
         self._words = np.cumsum(is_word, dtype=np.int32) - 1
-        self.weights = np.ascontiguousarray(weights, np.float32)
+        # What is too large for float32 becomes infinite, which is refused.
+        with np.errstate(over="ignore"):
+            self.weights = np.ascontiguousarray(weights, np.float32)
         _require_weights(self.weights, int(self._words[-1]) + 1)
         self._bits = as_numbers(self.descriptors)
 

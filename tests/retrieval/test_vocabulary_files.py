@@ -229,6 +229,7 @@ def as_float_descriptors(lines: list[str]) -> None:
         (changed(5, 9, "bits"), "node 5"),
         (changed(10, -1, "-2"), "weight"),
         (changed(10, -1, "inf"), "weight"),
+        (changed(10, -1, "1e300"), "weight"),
         (changed(0, 0, "1"), "k 1"),
         (changed(0, 0, "21"), "k 21"),
         (changed(0, 0, "x"), "neither"),
@@ -397,9 +398,8 @@ def test_a_damaged_file_is_refused_or_a_tree(name: str, tmp_path: Path) -> None:
         whole.write_bytes(damaged)
         try:
             read = read_vocabulary(whole)
-        except ModelError as error:
+        except ModelError:
             refused += 1
-            assert str(whole) in str(error)
         else:
             # Another number somewhere is one, too.
             words = read.quantise(tree.descriptors)

@@ -35,6 +35,9 @@ def photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(vocabulary_pictures, "VIEWS_OF_THE_GROUND", 2)
     monkeypatch.setattr(vocabulary_pictures, "DEAD_LEAVES", 2)
     monkeypatch.setattr(vocabulary_pictures, "STRETCHES", 1)
+    # The real one takes seconds.
+    ground = cv2.resize(chance.integers(0, 256, (90, 120, 3), np.uint8), (960, 720))
+    monkeypatch.setattr(vocabulary_pictures.demo, "make_ground", lambda: ground)
     return folder
 
 
