@@ -71,13 +71,14 @@ def _majorities(
     descriptors: NDArray[np.uint8], members: NDArray[np.intp], centres: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
     """(K, 32) bits that half of a group or more have set; the old centre of an empty group."""
-    groups = np.arange(len(centres))
-    set_bits = np.zeros((len(centres), 8 * centres.shape[1]))
+    set_bits = np.zeros((len(centres), 8 * centres.shape[1]), np.int64)
     for start in range(0, len(descriptors), BLOCK):
         block = slice(start, start + BLOCK)
-        bits = np.unpackbits(descriptors[block], axis=1).astype(np.float32)
-        # Whole numbers, which a product in float32 adds up exactly, in any order.
-        set_bits += (members[block] == groups[:, None]).astype(np.float32) @ bits
+        order = np.argsort(members[block], kind="stable")
+        groups, begins = np.unique(members[block][order], return_index=True)
+        bits = np.unpackbits(descriptors[block][order], axis=1)
+        # No product of matrices: the library's threads would spin beside many small ones.
+        set_bits[groups] += np.add.reduceat(bits, begins, axis=0, dtype=np.int32)
     sizes = np.bincount(members, minlength=len(centres))
     found = np.packbits(2 * set_bits >= sizes[:, None], axis=1)
     found[sizes == 0] = centres[sizes == 0]
