@@ -110,7 +110,7 @@ class Kit:
             sha256 = card.sha256 or file_sha256(find_model(options.model))
             return MapModel(card.name, sha256, card.dimension, features)
         path = vocabulary_of(options.retriever, options.vocabulary)
-        if encoder is None or path is None:
+        if encoder is None or path is None or not encoder.dimension:
             raise ConfigError(
                 f"--map keeps descriptors, and --retriever {options.retriever} has none; take "
                 "global, hybrid, vlad, fisher or bow"

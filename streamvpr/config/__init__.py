@@ -26,6 +26,7 @@ from streamvpr.config.running import (
     RunOptions,
     require_clock,
 )
+from streamvpr.config.vocabulary import VocabularyOptions
 
 __all__ = [
     "DEFAULT_EXCLUDE_RECENT",
@@ -42,6 +43,7 @@ __all__ = [
     "RecognitionOptions",
     "Records",
     "RunOptions",
+    "VocabularyOptions",
     "require_clock",
     "require_network",
     "require_sequence",

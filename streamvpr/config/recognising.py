@@ -159,13 +159,16 @@ class RecognitionOptions(DescribingOptions):
     retriever: Annotated[
         RetrieverKind,
         Parameter(
-            help="What finds candidates: global (the network); hashbow, hbst (ORB features), vlad, "
-            "fisher, bow (SIFT features), where no network runs; hybrid (the network and hashbow)."
+            help="What finds candidates: global (the network); hashbow, hbst, dbow (ORB features), "
+            "vlad, fisher, bow (SIFT features), where no network runs; hybrid (the network and hashbow)."
         ),
     ] = RetrieverKind.GLOBAL
     vocabulary: Annotated[
         Path | None,
-        Parameter(help="What vlad, fisher or bow has learned. Default: the one that ships."),
+        Parameter(
+            help="What dbow (also DBoW2's and DBoW3's files), vlad, fisher or bow has "
+            "learned. Default: the one that ships."
+        ),
     ] = None
     sequence_length: Annotated[
         int,

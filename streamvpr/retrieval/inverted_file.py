@@ -65,7 +65,7 @@ class Postings:
         assert self._asked is not None
         return values[self._asked]
 
-    def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def sums(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """(size,) of a value for each posting (P,) the sum over those of each place."""
         return np.asarray(np.bincount(self.rows, values, minlength=self.size), np.float64)
 
@@ -126,7 +126,7 @@ class InvertedFile(RowRing):
         yield self._find_waiting(words)
 
     def sums(
-        self, words: NDArray[np.int32], value: Callable[[Postings], NDArray[np.float64]]
+        self, words: NDArray[np.int32], value: Callable[[Postings], NDArray[Any]]
     ) -> NDArray[np.float64]:
         """(N,) of all places, oldest first: the sum of what `value` gives each posting (P,)."""
         total = np.empty(len(self), np.float64)
@@ -136,6 +136,14 @@ class InvertedFile(RowRing):
             begin = found.row + evicted
             total[begin : begin + found.size - evicted] = part[evicted:]
         return total
+
+    def counts(self, row: int, words: NDArray[np.int32]) -> NDArray[np.uint8]:
+        """(Q,) how often the place of a row holds each of increasing words (Q,)."""
+        number = self.first + row
+        if number >= self._begin_of_waiting:
+            return _counts_of(self._waiting[number - self._begin_of_waiting], words)
+        run = next(run for run in self._runs if number < run.end)
+        return run.counts_of(number - run.begin, words)
 
     @property
     def _begin_of_waiting(self) -> int:
@@ -242,6 +250,32 @@ class _Run:
         places += np.arange(len(places))
         row = self.begin - first
         return Postings(row, self.size, self.rows[places], self.counts[places], lengths=lengths)
+
+    def counts_of(self, row: int, words: NDArray[np.int32]) -> NDArray[np.uint8]:
+        """(Q,) how often the place of a row, from 0, holds words (Q,)."""
+        lowest, ends = (self.starts[words + more].astype(np.int64) for more in (0, 1))
+        highest = ends.copy()
+        # Rows of one word increase: a binary search for all of the words at once.
+        while (open_ := lowest < highest).any():
+            middle = (lowest + highest) // 2
+            before = np.zeros(len(words), bool)
+            before[open_] = self.rows[middle[open_]] < row
+            lowest = np.where(open_ & before, middle + 1, lowest)
+            highest = np.where(open_ & ~before, middle, highest)
+        counts = np.zeros(len(words), np.uint8)
+        inside = np.flatnonzero(lowest < ends)
+        held = inside[self.rows[lowest[inside]] == row]
+        counts[held] = self.counts[lowest[held]]
+        return counts
+
+
+def _counts_of(bag: Bag, words: NDArray[np.int32]) -> NDArray[np.uint8]:
+    places = np.searchsorted(bag.words, words)
+    counts = np.zeros(len(words), np.uint8)
+    inside = np.flatnonzero(places < len(bag.words))
+    held = inside[bag.words[places[inside]] == words[inside]]
+    counts[held] = np.minimum(bag.counts[places[held]], MOST_COUNTED)
+    return counts
 
 
 def _merged(older: _Run, newer: _Run) -> _Run:

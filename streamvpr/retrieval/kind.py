@@ -14,6 +14,7 @@ class RetrieverKind(StrEnum):
     """The network's descriptor."""
     HASHBOW = "hashbow"
     HBST = "hbst"
+    DBOW = "dbow"
     VLAD = "vlad"
     FISHER = "fisher"
     BOW = "bow"
