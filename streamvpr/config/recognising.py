@@ -160,7 +160,8 @@ class RecognitionOptions(DescribingOptions):
         RetrieverKind,
         Parameter(
             help="What finds candidates: global (the network); hashbow, hbst, dbow (ORB features), "
-            "vlad, fisher, bow (SIFT features), where no network runs; hybrid (the network and hashbow)."
+            "vlad, fisher, bow (SIFT features), where no network runs; hybrid (the network and "
+            "hashbow)."
         ),
     ] = RetrieverKind.GLOBAL
     vocabulary: Annotated[

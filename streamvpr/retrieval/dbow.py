@@ -94,10 +94,10 @@ class DBowIndex(RowRing):
         scales = self._scales[self.slots(np.arange(len(self)))]
 
         def shared(found: Postings) -> NDArray[np.float32]:
-            theirs = found.each(weights) * found.counts
             # What is evicted is added up as well, and then left out.
-            theirs *= scales[np.maximum(found.rows.astype(np.int64) + found.row, 0)]
-            return np.minimum(theirs, found.each(own))
+            rows = np.maximum(found.rows.astype(np.int64) + found.row, 0)
+            theirs = found.each(weights) * found.counts * scales[rows]
+            return np.asarray(np.minimum(theirs, found.each(own)), np.float32)
 
         return self._file.sums(words, shared).astype(np.float32)
 

@@ -58,8 +58,8 @@ class HbstIndex(RowRing):
     A descriptor of the query votes for the places that have one within WITHIN bits in one of the
     leaves that it comes to: the nearer the more, and the more the fewer such places there are.
 
-    A place takes `most * 32` bytes, and some 7 bytes a feature and tree: 23 kB of 500 features in
-    two trees. Of a full ring a search takes some milliseconds, and so does adding a place.
+    A place takes `most * 32` bytes, and some 7 bytes a feature and tree: 27 kB of 500 features in
+    three trees. Of a full ring a search takes some milliseconds, and so does adding a place.
     """
 
     def __init__(self, capacity: int, most: int = MOST, trees: int = TREES) -> None:
