@@ -384,7 +384,7 @@ class TestConcat:
         there = []
         for frame in source.frames():
             gc.collect()
-            known = {one.path for one in gc.get_objects() if isinstance(one, VideoSource)}
+            known = {one.path for one in gc.get_objects() if type(one) is VideoSource}
             there.append((paths.index(frame.path), len(known & set(paths))))
         assert there == [(0, 3)] * 4 + [(1, 2)] * 4 + [(2, 1)] * 4
 
