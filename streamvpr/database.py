@@ -165,6 +165,11 @@ class PlaceDatabase:
             return self._ring.scores(descriptor)
         return self._ring.scores_of(rows, descriptor)
 
+    @property
+    def reaches_one(self) -> bool:
+        """Whether two views of one place are nearly 1 alike, as a network's descriptors are."""
+        return self._ring.reaches_one
+
     def on_one_scale(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Similarities (K,) of one query on a scale on which 1 is the same view."""
         return self._ring.on_one_scale(scores)

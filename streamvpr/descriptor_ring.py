@@ -41,6 +41,8 @@ class DescriptorRing(RowRing):
     Memory is `capacity * bytes_each`, touched as it fills.
     """
 
+    reaches_one = True
+
     def __init__(self, capacity: int, dimension: int) -> None:
         """Raises ValueError for sizes below 1."""
         if capacity < 1 or dimension < 1:

@@ -153,10 +153,12 @@ class Judge:
 
     def _closeness(self, look: Look) -> float | None:
         """None where it is no evidence."""
-        # Before anything can stand out, similarity ranks the few places that there are.
-        if not self._weighs_closeness or not look.candidate.prominence:
+        if not self._weighs_closeness or not self.verifies:
             return None
-        return 0.0 if look.glimpse is None else look.glimpse.closeness
+        # Before anything can stand out, similarity ranks the few places that there are.
+        if look.glimpse is None or not look.candidate.prominence:
+            return 0.0
+        return look.glimpse.closeness
 
     def _without_geometry(self, candidate: Candidate) -> Verdict:
         # What words propose need not look alike as well, as long as geometry has its say.

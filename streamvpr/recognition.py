@@ -96,7 +96,7 @@ class Recognizer:
         self._thumbnails = thumbnails
         self._knows_sessions = knows_sessions
         normalise, threshold = self._search.normalise, judge.sim_threshold
-        relative = Background() if database.dimension else WordsBackground()
+        relative = Background() if database.reaches_one else WordsBackground()
         self._background = relative if normalise else Unnormalised(threshold)
         self._centring = Centring() if self._search.centre else Uncentred()
         self._own = self._past(database)

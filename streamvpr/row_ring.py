@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 class RowRing:
     """The newest `capacity` of all that was ever added; rows are counted from the oldest."""
 
+    reaches_one = False
+    """Whether two views of one place are nearly 1 alike."""
+
     def __init__(self, capacity: int) -> None:
         """Raises ValueError for less than 1."""
         if capacity < 1:

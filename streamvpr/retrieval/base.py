@@ -37,6 +37,8 @@ class Index(Protocol):
     capacity: int
     added: int
     """How many were ever added."""
+    reaches_one: bool
+    """Whether two views of one place are nearly 1 alike, as a network's descriptors are."""
 
     def __len__(self) -> int: ...
 

@@ -26,7 +26,7 @@ WORDS = TABLES << BITS_EACH
 MOST_FEATURES = 500
 SEED = 0
 # A query reads no more of the past than this, its rarest words first: 4 ms of a core.
-MOST_POSTINGS = 150_000
+MOST_POSTINGS = 100_000
 
 
 class HashBowRetriever:

@@ -23,6 +23,8 @@ class RetrieverRing(DescriptorRing):
     A picture without features is similar to none, not even to another one without.
     """
 
+    reaches_one = False
+
     def add(self, descriptor: Descriptor) -> None:
         """Keep a descriptor (D,), dropping the oldest of a full ring. Raises ValueError for one of
         another size."""
@@ -43,8 +45,9 @@ class RetrieverRing(DescriptorRing):
         return super().exact_score(row, _query(descriptor))
 
     def on_one_scale(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N,) the cosines: those of the same view are 1 already."""
-        return np.minimum(scores, 1)
+        """Relative to the most similar: two views of one place have features of their own."""
+        largest = float(scores.max(initial=0.0))
+        return scores / np.float32(largest) if largest > 0 else scores
 
 
 def _query(descriptor: Descriptor) -> Descriptor:

@@ -99,7 +99,8 @@ def test_rings_keep_to_their_size(name: str) -> None:
     encoder = learned(name)
     ring = ring_of(encoder, UNSEEN)
     assert ring.nbytes == len(UNSEEN) * 4 * encoder.dimension
-    assert (ring.on_one_scale(np.array([1.00001, -0.5], np.float32)) == [1, -0.5]).all()
+    assert ring.on_one_scale(np.array([0.25, 0.5], np.float32)).tolist() == [0.5, 1]
+    assert ring.on_one_scale(np.zeros(3, np.float32)).tolist() == [0, 0, 0]
     with pytest.raises(ValueError, match="in a ring of"):
         ring.add(np.ones(encoder.dimension - 1, np.float32))
 
