@@ -73,7 +73,8 @@ def features_of_pictures() -> NDArray[np.uint8]:
     found = []
     for view in views:
         size = analysis_size(view.shape[1], view.shape[0], extractor.largest_side)
-        found.append(extractor.extract(cv2.resize(view, size), view.shape[1]).descriptors)
+        gray = np.asarray(cv2.resize(view, size), np.uint8)
+        found.append(extractor.extract(gray, view.shape[1]).descriptors)
     return np.asarray(np.concatenate(found), np.uint8)
 
 
