@@ -45,7 +45,7 @@ class Unnormalised:
         way = max(LEAST_WAY, 1 - threshold)
         self._level = Level(threshold - self.AT_THRESHOLD * way, way)
 
-    def level(self, scores: NDArray[np.float32]) -> Level:
+    def level(self, scores: NDArray[np.float32], highest: float = 1.0) -> Level:
         """The same for every query."""
         return self._level
 
@@ -61,9 +61,10 @@ class Background:
     def __init__(self) -> None:
         self._middles: deque[float] = deque(maxlen=MOST_QUERIES)
 
-    def level(self, scores: NDArray[np.float32]) -> Level:
+    def level(self, scores: NDArray[np.float32], highest: float = 1.0) -> Level:
         """The level of the next query, by its similarities (N,) to all that it may match.
 
+        `highest` is its similarity to whatever it is most like, what is too new to match also.
         Nothing stands out before there is something to stand out of.
         """
         if len(scores) >= LEAST_PLACES:
@@ -71,4 +72,27 @@ class Background:
         if not self._middles:
             return NOTHING_STANDS_OUT
         middle = float(np.median(self._middles))
-        return Level(middle, max(LEAST_WAY, 1 - middle))
+        return Level(middle, max(LEAST_WAY, self._top(highest) - middle))
+
+    def _top(self, highest: float) -> float:
+        """What similarity is at most."""
+        return 1.0
+
+
+class WordsBackground(Background):
+    """The same where nothing is as similar as 1, as with words.
+
+    The way goes up to what a query is like that shows a view of before: the similarity to the most
+    similar place, mostly the one just before, which three of four of the newest queries do not
+    reach. (Gálvez-López and Tardós, T-RO 2012, divide by the similarity to the frame before.)
+    """
+
+    SHARE = 0.75
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._highest: deque[float] = deque(maxlen=MOST_QUERIES)
+
+    def _top(self, highest: float) -> float:
+        self._highest.append(highest)
+        return float(np.quantile(self._highest, self.SHARE))

@@ -199,7 +199,7 @@ class _Describer:
 
     def __init__(self, source: Source, embedder: Embedder, options: CalibrateOptions) -> None:
         size = embedder.card.input
-        forms = KeyframeForms(size.width, size.height, analysed_side=None, thumbnail=False)
+        forms = KeyframeForms((size.width, size.height), analysed_side=None, thumbnail=False)
         # As in a run: a view that still stands is no place of its own.
         gate = StillnessGate(Exclusion(gap=options.exclude_recent + 1))
         self.frames = 0

@@ -48,11 +48,14 @@ from streamvpr.running import open_run
 from streamvpr.session import open_offline
 from streamvpr.settings_file import read_quiet, read_settings, read_sources
 from streamvpr.sources.address import READ_AS, STANDARD_INPUT, as_text
+from streamvpr.vocabulary_command import vocabularies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OPENCV_THREADS = "OPENCV_FOR_THREADS_NUM"
+# Commands that may read standard input.
+READING = ("run", "match", "calibrate", "eval", "bench", "vocabulary")
 
 logger = logging.getLogger(__name__)
 console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
@@ -79,6 +82,7 @@ app = App(
 app.command(maps)
 app.command(evaluate, name="eval")
 app.command(report)
+app.command(vocabularies)
 
 SourceArgument = Annotated[
     str,
@@ -292,7 +296,14 @@ def launch(
         quiet=read_quiet(settings.pop("quiet", False)) if quiet is None else quiet,
     )
     # A lone - is no option: it is standard input, under a name that does not look like one.
-    reads_input = bool(tokens) and tokens[0] in ("run", "match", "calibrate", "eval", "bench")
+    reads_input = bool(tokens) and tokens[0] in (
+        "run",
+        "match",
+        "calibrate",
+        "eval",
+        "bench",
+        "vocabulary",
+    )
     plain = [READ_AS if reads_input and t == STANDARD_INPUT else t for t in tokens]
     # The first found wins: variables before the file; flags come before both.
     app.config = (Env("STREAMVPR_", command=False), _as_config(settings, plain, config))

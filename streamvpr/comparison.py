@@ -13,8 +13,10 @@ from streamvpr.matching import NEIGHBOURHOOD, distinct_in_time
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from streamvpr.background import Level
     from streamvpr.database import PlaceDatabase
-    from streamvpr.frames import Descriptor, Place
+    from streamvpr.frames import Place
+    from streamvpr.retrieval.base import Signature
     from streamvpr.sequences import Alignments
 
 
@@ -26,7 +28,7 @@ class Comparison:
     """
 
     database: PlaceDatabase
-    descriptor: Descriptor
+    descriptor: Signature
     rows: NDArray[np.int64]
     """(M,) increasing rows of the database."""
     scores: NDArray[np.float32]
@@ -41,6 +43,8 @@ class Comparison:
     """Positions among them of those that are spread evenly over what is old enough to match."""
     prominence: NDArray[np.float32]
     """(M,) how much of the way from the background to 1 each goes."""
+    level: Level
+    """The background, and that way."""
     alignments: Alignments | None = None
     """What the frames before say of some places; None where each frame stands for itself."""
 
@@ -70,6 +74,16 @@ class Comparison:
         found = np.flatnonzero(self.lingering)
         picked = found[distinct_in_time(self.scores[found], self.orders[found], most)]
         return [self._candidate(int(at)) for at in picked]
+
+    def by_words(self, rows: NDArray[np.int64]) -> list[Candidate]:
+        """The places of any rows (K,) of the database, which local features propose."""
+        candidates = []
+        for row in rows.tolist():
+            score = self.database.exact_score(row, self.descriptor)
+            prominence = float(self.level.prominence(np.array([score], np.float32))[0])
+            place = self.database.place(row)
+            candidates.append(Candidate(place, score, prominence, by_words=True))
+        return candidates
 
     def since(self, candidate: Candidate, count: int) -> list[Place]:
         """`count` places, evenly spread, between a candidate and now."""

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from streamvpr.frames import Descriptor, Place, PlaceKey, Position
+    from streamvpr.frames import Place, PlaceKey, Position
+    from streamvpr.retrieval.base import Index, Signature
 
 
 class PlaceDatabase:
@@ -27,9 +28,19 @@ class PlaceDatabase:
     descriptor; of more it reads their codes, and the descriptors of some thousands.
     """
 
-    def __init__(self, capacity: int, dimension: int) -> None:
-        """Raises ValueError for sizes below 1."""
-        self._ring = DescriptorRing(capacity, dimension)
+    def __init__(
+        self,
+        capacity: int,
+        dimension: int,
+        index: Index | None = None,
+        *,
+        words: Index | None = None,
+    ) -> None:
+        """`index` is an empty one of that capacity where places are found by something else than
+        descriptors (D,); `dimension` is 0 then. `words` is one more, which finds places of its own.
+        Raises ValueError for sizes below 1."""
+        self.words = words
+        self._ring: Index = DescriptorRing(capacity, dimension) if index is None else index
         self.capacity = capacity
         self.dimension = dimension
         self._orders = np.zeros(capacity, np.int64)
@@ -46,17 +57,23 @@ class PlaceDatabase:
     @property
     def nbytes(self) -> int:
         """Bytes of descriptors, their codes, features and thumbnails that are kept now."""
-        return self._ring.bytes_each * len(self) + self._place_bytes
+        words = 0 if self.words is None else self.words.nbytes
+        return self._ring.nbytes + words + self._place_bytes
 
-    def add(self, place: Place, descriptor: Descriptor) -> None:
-        """Keep a place, dropping the oldest of a full ring. Indices must increase."""
-        if descriptor.shape != (self.dimension,):
+    def add(self, place: Place, descriptor: Signature, words: Signature = None) -> None:
+        """Keep a place, dropping the oldest of a full ring. Indices must increase.
+
+        `words` are for the index of words, where there is one.
+        """
+        if self.dimension and descriptor.shape != (self.dimension,):
             raise ValueError(f"descriptor {descriptor.shape} in a ring of ({self.dimension},)")
         slot = self._ring.slot(len(self))
         newest = self._orders[slot - 1]
         if len(self) and place.index <= newest:
             raise ValueError(f"place {place.index} after {newest}: indices must increase")
         self._ring.add(descriptor)
+        if self.words is not None:
+            self.words.add(words)
         self._orders[slot] = place.index
         evicted = self._places[slot]
         self._place_bytes += _place_bytes(place)
@@ -72,7 +89,7 @@ class PlaceDatabase:
         self._seen_since[index] = at
 
     def search(
-        self, descriptor: Descriptor, *, most: int, before: int | None = None, left: bool = False
+        self, descriptor: Signature, *, most: int, before: int | None = None, left: bool = False
     ) -> list[Candidate]:
         """The most similar places, best first, distinct in time, at most `most`.
 
@@ -81,14 +98,14 @@ class PlaceDatabase:
         match. The result is that of sorting them by (similarity, older first); of more than some
         32,000 those that the shortlist names.
         """
-        if left:
+        if left or not isinstance(self._ring, DescriptorRing):
             rows = self.shortlist(descriptor, before).rows
         else:
             rows = candidates(self._ring, descriptor, self._past(before))
         scores = self.scores(descriptor, rows)
         hidden = self.too_recent(before, rows)
         if left and len(scores):
-            hidden |= never_left(scores)
+            hidden |= never_left(self.on_one_scale(scores))
         rows, scores = rows[~hidden], scores[~hidden]
         picked = rows[distinct_in_time(scores, self.orders(rows), most)]
         return [
@@ -102,13 +119,15 @@ class PlaceDatabase:
         return self._ring.first
 
     def shortlist(
-        self, descriptor: Descriptor, before: int | None = None, beside: Sequence[Place] = ()
+        self, descriptor: Signature, before: int | None = None, beside: Sequence[Place] = ()
     ) -> Shortlist:
         """The rows that a query (D,) is compared with: where there are few, all.
 
         Old enough are those before index `before`; `beside` are places whose neighbours are wanted
         in any case.
         """
+        if not isinstance(self._ring, DescriptorRing):
+            return self.everything(before)
         near = [self.row_of(place) for place in beside]
         return shortlist(self._ring, descriptor, self._past(before), near)
 
@@ -139,12 +158,21 @@ class PlaceDatabase:
         return self._orders[self._ring.slots(rows)]
 
     def scores(
-        self, descriptor: Descriptor, rows: NDArray[np.int64] | None = None
+        self, descriptor: Signature, rows: NDArray[np.int64] | None = None
     ) -> NDArray[np.float32]:
         """(K,) similarity to the places of rows, or to all, oldest first."""
         if rows is None or len(rows) == len(self):
             return self._ring.scores(descriptor)
         return self._ring.scores_of(rows, descriptor)
+
+    @property
+    def reaches_one(self) -> bool:
+        """Whether two views of one place are nearly 1 alike, as a network's descriptors are."""
+        return self._ring.reaches_one
+
+    def on_one_scale(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Similarities (K,) of one query on a scale on which 1 is the same view."""
+        return self._ring.on_one_scale(scores)
 
     def too_recent(self, before: int | None, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of the places of increasing rows (K,) were not last seen before index `before`.
@@ -191,7 +219,7 @@ class PlaceDatabase:
         """A place of these with its thumbnail, where that is kept."""
         return place
 
-    def exact_score(self, row: int, descriptor: Descriptor) -> float:
+    def exact_score(self, row: int, descriptor: Signature) -> float:
         """Similarity to the place of a row, the same whatever else is kept."""
         return self._ring.exact_score(row, descriptor)
 

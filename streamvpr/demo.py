@@ -11,9 +11,11 @@ import cv2
 import numpy as np
 
 from streamvpr.config import RunOptions
+from streamvpr.embedding.runtime import is_installed
 from streamvpr.errors import StoreError
 from streamvpr.execution import execute
 from streamvpr.media import encode_video
+from streamvpr.retrieval import RetrieverKind
 from streamvpr.session import open_online
 
 if TYPE_CHECKING:
@@ -52,7 +54,10 @@ def run_demo(folder: Path, console: Console) -> int:
         LAP_SECONDS,
     )
     encode_video(video, flight(), fps=FPS)
-    options = RunOptions(output_dir=folder)
+    retriever = RetrieverKind.HYBRID
+    if is_installed():
+        retriever = RetrieverKind.GLOBAL
+    options = RunOptions(output_dir=folder, retriever=retriever)
     code = execute(
         lambda sinks: open_online([str(video)], options, sinks),
         options,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from streamvpr import hamming
+from streamvpr.row_ring import RowRing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +30,7 @@ NEVER = 2**62
 GATHERED = 512
 
 
-class DescriptorRing:
+class DescriptorRing(RowRing):
     """A ring of the newest `capacity` descriptors.
 
     A ring of more than FEW also has a code of one bit a dimension: the sign of what a descriptor
@@ -40,35 +41,32 @@ class DescriptorRing:
     Memory is `capacity * bytes_each`, touched as it fills.
     """
 
+    reaches_one = True
+
     def __init__(self, capacity: int, dimension: int) -> None:
         """Raises ValueError for sizes below 1."""
         if capacity < 1 or dimension < 1:
             raise ValueError(f"capacity {capacity} and dimension {dimension} must be 1 or more")
-        self.capacity = capacity
+        super().__init__(capacity)
         self.dimension = dimension
         # Zeros and not empty: the pages come from the system when they are first written.
         self._vectors = np.zeros((capacity, dimension), np.float32)
         self._codes = np.zeros((capacity if capacity > FEW else 0, -(-dimension // 8)), np.uint8)
         self._centre = np.zeros(dimension, np.float32)
-        self.added = 0
-        """How many were ever added."""
         # Number of those that were coded or evicted, counted from the first ever added.
         self._coded = 0
         self._code_at = FEW
         self._learn_at = FEW
 
-    def __len__(self) -> int:
-        return min(self.added, self.capacity)
-
-    @property
-    def first(self) -> int:
-        """Number of the oldest, counted from the first ever added."""
-        return self.added - len(self)
-
     @property
     def coded(self) -> int:
         """How many of the first rows have a code; 0 where there are few."""
         return max(0, self._coded - self.first)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are kept now."""
+        return self.bytes_each * len(self)
 
     @property
     def bytes_each(self) -> int:
@@ -99,16 +97,6 @@ class DescriptorRing:
         if len(self._codes) and (centre is not None or self.added >= self._code_at):
             self._code()
 
-    def slot(self, row: int) -> int:
-        """Where the ring keeps a row; the one behind the last is where the next goes."""
-        return (self.first + row) % self.capacity
-
-    def slots(self, rows: Rows) -> Rows:
-        """(K,) where the ring keeps rows (K,)."""
-        slots = rows + self.slot(0)
-        slots[slots >= self.capacity] -= self.capacity
-        return slots
-
     def scores(self, descriptor: Descriptor) -> NDArray[np.float32]:
         """(N,) products with all, oldest first: two contiguous slices of the ring."""
         scores = np.empty(len(self), np.float32)
@@ -130,6 +118,10 @@ class DescriptorRing:
             # Of its modes only this one writes straight into `out`; slots are all within.
             vectors = self._vectors.take(part, 0, gathered[: len(part)], mode="clip")
             np.dot(vectors, descriptor, out=scores[start : start + len(part)])
+        return scores
+
+    def on_one_scale(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cosines are."""
         return scores
 
     def vector(self, row: int) -> Descriptor:

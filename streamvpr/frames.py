@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from streamvpr.retrieval.base import Signature
+
     Descriptor = NDArray[np.float32]
     Image = NDArray[np.uint8]
     Homography = NDArray[np.float64]
@@ -110,6 +112,12 @@ class Keyframe:
     position: Position | None = None
     taken: float | None = None
 
+    @property
+    def has_arrays(self) -> bool:
+        """Whether there is something to describe: not of a view that is kept already, and not where
+        there was no memory."""
+        return self.model_input is not None or self.gray is not None
+
 
 class FeatureKind(StrEnum):
     """What local features are, and with that how they are compared."""
@@ -155,11 +163,18 @@ class Described:
     """(D,) float32 of length 1; None for a frame that shows a view already kept, and where the
     model failed on it."""
     features: Features | None
+    words: Signature = None
+    """What a retriever by local features finds it by; None where there is none."""
+
+    @property
+    def signature(self) -> Signature:
+        """What it is found by: its descriptor, or where no network runs its words."""
+        return self.words if self.descriptor is None else self.descriptor
 
     @property
     def undescribed(self) -> bool:
         """Whether it shows something, and nobody knows what."""
-        return self.descriptor is None and self.keyframe.same_view_as is None
+        return self.signature is None and self.keyframe.same_view_as is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +214,8 @@ class Candidate:
     sum of its frames' over the square root of their number."""
     agreement: float | None = None
     """Median prominence of a sequence's frames along its best alignment; None for single frames."""
+    by_words: bool = False
+    """Whether local features proposed it, whatever its similarity."""
 
 
 class GeometryModel(StrEnum):
@@ -256,8 +273,10 @@ class Remembered:
     """A place with what it is found by."""
 
     place: Place
-    descriptor: Descriptor
-    """(D,) float32 of length 1."""
+    descriptor: Signature
+    """(D,) float32 of length 1, or words."""
+    words: Signature = None
+    """Words besides; None where there are none."""
 
 
 class Verdict(StrEnum):
@@ -294,8 +313,8 @@ class Decision:
     """Whether the match may be of an earlier session: records say of which, then."""
     remembered: Remembered | None = None
     """What was kept of the query for later ones; None where nothing was."""
-    descriptor: Descriptor | None = None
-    """(D,) float32 of length 1: the query's; None for a view that stands still."""
+    descriptor: Signature = None
+    """(D,) float32 of length 1, or words: the query's; None for a view that stands still."""
 
     @property
     def accepted(self) -> bool:

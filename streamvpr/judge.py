@@ -21,6 +21,9 @@ PROMINENCE_WEIGHT = 4.0
 INLIERS_WEIGHT = 2.5
 # Revisits usually go so much of that way; less speaks against one.
 USUAL_PROMINENCE = 0.75
+# Of the strongest features of a revisit, so much remains on average of what is in common at no
+# distance at all; for each factor e of it.
+USUAL_CLOSENESS, CLOSENESS_WEIGHT = 0.05, 1.0
 # Spreads the confidence, so that the surest ones still differ in the records' six digits.
 TEMPERATURE = 2.0
 # Less in common than this is the corner of another place, however many inliers it has.
@@ -59,9 +62,12 @@ class Judge:
         verifier: Verifier | None,
         min_overlap: float = LEAST_OVERLAP,
         chance: ChanceInliers | None = None,
+        weighs_closeness: bool = False,
     ) -> None:
         """`verifier` is None where geometry is off: similarity decides alone. `chance` is None
-        where `min_inliers` is asked of every stream."""
+        where `min_inliers` is asked of every stream. `weighs_closeness`: whether it is evidence how
+        near the features of two pictures are, wherever they lie."""
+        self._weighs_closeness = weighs_closeness
         self.sim_threshold = sim_threshold
         self.min_inliers = min_inliers
         self.min_overlap = min_overlap
@@ -112,14 +118,19 @@ class Judge:
             verification = Verification(seen.matches, seen.agreeing, needed=self.needed)
             few = self._has_few_matches(verification)
             verdict = Verdict.TOO_FEW_MATCHES if few else Verdict.TOO_FEW_INLIERS
-        confidence = self.confidence(look.candidate.prominence, verification)
+        confidence = self.confidence(look.candidate.prominence, verification, self._closeness(look))
         return Decision(query.keyframe, verdict, look.candidate, verification, confidence)
 
     def looks_elsewhere(self, query: Described, place: Place) -> bool:
         """Whether geometry sees nothing of the query's view at a place."""
         return not self._is_enough(self._glimpse(query, place))
 
-    def confidence(self, prominence: float, verification: Verification | None) -> float:
+    def confidence(
+        self,
+        prominence: float,
+        verification: Verification | None,
+        closeness: float | None = None,
+    ) -> float:
         """0 to 1: the logistic of the evidence, each part of which never lowers it.
 
         Similarity counts by how far it stands out of the stream's background, and inliers by the
@@ -134,11 +145,25 @@ class Judge:
             inliers = 0 if verification is None else verification.inliers
             told_from_chance = max(inliers, needed / 2)
             evidence += INLIERS_WEIGHT * math.log((1 + told_from_chance) / (1 + needed))
+        if closeness is not None:
+            least = USUAL_CLOSENESS / 10
+            evidence += CLOSENESS_WEIGHT * math.log((closeness + least) / USUAL_CLOSENESS)
         # The logistic function, written so that no evidence overflows it.
         return (1 + math.tanh(evidence / TEMPERATURE / 2)) / 2
 
+    def _closeness(self, look: Look) -> float | None:
+        """None where it is no evidence."""
+        if not self._weighs_closeness or not self.verifies:
+            return None
+        # Before anything can stand out, similarity ranks the few places that there are.
+        if look.glimpse is None or not look.candidate.prominence:
+            return 0.0
+        return look.glimpse.closeness
+
     def _without_geometry(self, candidate: Candidate) -> Verdict:
-        if candidate.score < self.sim_threshold:
+        # What words propose need not look alike as well, as long as geometry has its say.
+        proposed = candidate.by_words and self.verifies
+        if candidate.score < self.sim_threshold and not proposed:
             return Verdict.BELOW_THRESHOLD
         if candidate.agreement is not None and candidate.agreement < LEAST_AGREEMENT:
             return Verdict.INCONSISTENT_SEQUENCE

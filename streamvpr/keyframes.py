@@ -30,8 +30,8 @@ THUMBNAIL_BYTES = 75_000
 class KeyframeForms:
     """The arrays that a keyframe carries."""
 
-    input_width: int
-    input_height: int
+    input_size: tuple[int, int] | None
+    """Width and height of the model's input; None where no model runs."""
     analysed_side: int | None
     """Longest side of the luma for local features; None where geometry is off."""
     thumbnail: bool
@@ -142,7 +142,7 @@ class KeyframeMaker:
         return replace(
             keyframe,
             same_view_as=same_view_as,
-            model_input=picture.rgb(forms.input_width, forms.input_height) if moved else None,
+            model_input=picture.rgb(*forms.input_size) if moved and forms.input_size else None,
             gray=self._analysed(picture) if moved else None,
             thumbnail=_thumbnail(picture) if forms.shows(still=not moved) else None,
         )

@@ -6,10 +6,11 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from streamvpr.calibrated import of_camera, open_camera
-from streamvpr.config import require_sequence
+from streamvpr.config import require_network, require_sequence
 from streamvpr.database import PlaceDatabase
 from streamvpr.embedding import find_model, open_embedder
 from streamvpr.embedding.card import file_sha256
+from streamvpr.embedding.runtime import is_installed
 from streamvpr.errors import ConfigError
 from streamvpr.features import open_extractor
 from streamvpr.frames import Described
@@ -17,9 +18,11 @@ from streamvpr.geometry import Verifier
 from streamvpr.geometry.chance import ChanceInliers
 from streamvpr.judge import Judge
 from streamvpr.keyframes import FrameReader, KeyframeForms, KeyframeMaker
+from streamvpr.local_features import LocalDescriber
 from streamvpr.maps import MapModel
 from streamvpr.pipeline import Pipeline
 from streamvpr.recognition import Recognizer, SearchOptions
+from streamvpr.retrieval import RetrieverKind, open_retriever, vocabulary_of
 from streamvpr.sampler import StillnessGate
 from streamvpr.sinks import ClosureChooser, Fanout, FolderSink, Shown
 from streamvpr.sinks.counter import ClosureCounter
@@ -31,8 +34,8 @@ if TYPE_CHECKING:
     from streamvpr.channel import Overflow
     from streamvpr.config import RecognitionOptions
     from streamvpr.embedding import Embedder, ModelCard
-    from streamvpr.features import FeatureExtractor
-    from streamvpr.frames import Decision, Features, Frame, Keyframe
+    from streamvpr.frames import Decision, Frame
+    from streamvpr.retrieval.base import LocalRetriever
     from streamvpr.sampler import Exclusion
     from streamvpr.sinks import Sink
     from streamvpr.sources import Source
@@ -52,41 +55,67 @@ class Kit:
         `embedder` is the model where it is open already.
         """
         require_sequence(options)
+        require_network(options)
         self._options = options
         self._camera = open_camera(options)
-        self._embedder: Embedder = embedder or open_embedder(
+        self._retriever = _open_retriever(options)
+        self._embedder = embedder or self._open_embedder()
+        card = None if self._embedder is None else self._embedder.card
+        self._sim_threshold = _sim_threshold(options, card)
+        self._local = self._open_local()
+
+    def _open_embedder(self) -> Embedder | None:
+        options = self._options
+        if options.retriever is RetrieverKind.HYBRID and not is_installed():
+            logger.warning("no ONNX Runtime is installed: --retriever hybrid has no network")
+            return None
+        if not options.retriever.has_network:
+            logger.info("places by their local features: %s", options.retriever)
+            return None
+        embedder = open_embedder(
             options.model,
             device=options.device,
             threads=options.threads,
             batch_size=options.batch_size,
         )
-        card = self._embedder.card
-        note = self._embedder.note
-        why = f" (not on cuda: {note})" if note else ""
-        logger.info("model %s on %s%s", card.name, self._embedder.device, why)
-        self._sim_threshold = _sim_threshold(options, card)
-        self._extractor = self._open_extractor() if options.verify_geom else None
+        why = f" (not on cuda: {embedder.note})" if embedder.note else ""
+        logger.info("model %s on %s%s", embedder.card.name, embedder.device, why)
+        return embedder
 
-    def _open_extractor(self) -> FeatureExtractor:
+    def _open_local(self) -> LocalDescriber | None:
         options = self._options
-        return open_extractor(
-            options.feature_kind(), device=self._embedder.device, threads=options.threads
-        )
+        if not options.verify_geom and self._retriever is None:
+            return None
+        device = "cpu" if self._embedder is None else self._embedder.device
+        extractor = open_extractor(options.feature_kind(), device=device, threads=options.threads)
+        return LocalDescriber(extractor, self._retriever, verified=options.verify_geom)
 
     @property
     def embedder(self) -> Embedder:
-        """The model on its device."""
+        """The model on its device. Raises ConfigError where places are found without one."""
+        if self._embedder is None:
+            raise ConfigError(
+                f"--retriever {self._options.retriever} runs no network, and this command is about "
+                "one: leave it out"
+            )
         return self._embedder
 
     def map_model(self) -> MapModel:
-        """What a map must have been made with to be searched by these parts."""
-        card, options = self._embedder.card, self._options
-        return MapModel(
-            name=card.name,
-            sha256=card.sha256 or file_sha256(find_model(options.model)),
-            dimension=card.dimension,
-            features=options.feature_kind() if options.verify_geom else None,
-        )
+        """What a map must have been made with to be searched by these parts. Raises ConfigError
+        where places are found by words, which maps do not keep."""
+        options, encoder = self._options, self._retriever
+        features = options.feature_kind() if options.verify_geom else None
+        if self._embedder is not None:
+            card = self._embedder.card
+            sha256 = card.sha256 or file_sha256(find_model(options.model))
+            return MapModel(card.name, sha256, card.dimension, features)
+        path = vocabulary_of(options.retriever, options.vocabulary)
+        if encoder is None or path is None or not encoder.dimension:
+            raise ConfigError(
+                f"--map keeps descriptors, and --retriever {options.retriever} has none; take "
+                "global, hybrid, vlad, fisher or bow"
+            )
+        return MapModel(encoder.name, file_sha256(path), encoder.dimension, features)
 
     def recognizer(
         self,
@@ -116,9 +145,10 @@ class Kit:
             verifier=verifier if options.verify_geom else None,
             min_overlap=options.min_overlap,
             chance=ChanceInliers(options.feature_kind()) if options.chance else None,
+            weighs_closeness=options.retriever is not RetrieverKind.GLOBAL,
         )
         return Recognizer(
-            database or PlaceDatabase(options.capacity, self._embedder.card.dimension),
+            database or self._open_database(),
             judge,
             exclusion=exclusion,
             thumbnails=shown >= Shown.PLACES,
@@ -136,6 +166,14 @@ class Kit:
                 seed=options.seed,
             ),
         )
+
+    def _open_database(self) -> PlaceDatabase:
+        capacity, retriever = self._options.capacity, self._retriever
+        if self._embedder is not None:
+            words = None if retriever is None else retriever.open_index(capacity)
+            return PlaceDatabase(capacity, self._embedder.card.dimension, words=words)
+        assert retriever is not None
+        return PlaceDatabase(capacity, retriever.dimension, retriever.open_index(capacity))
 
     def stream(
         self,
@@ -168,9 +206,10 @@ class Kit:
         maker = KeyframeMaker("", self._forms(Shown.NOTHING), None)
         keyframes = [maker.make(frame) for frame in frames]
         images = [k.model_input for k in keyframes if k.model_input is not None]
+        local = self._local
         return [
-            Described(keyframe, descriptor, self._features(keyframe))
-            for keyframe, descriptor in zip(keyframes, self._embedder.embed(images), strict=True)
+            Described(keyframe, descriptor, None if local is None else local.describe(keyframe)[0])
+            for keyframe, descriptor in zip(keyframes, self.embedder.embed(images), strict=True)
         ]
 
     def shown(self, sinks: Iterable[Sink]) -> Shown:
@@ -185,7 +224,7 @@ class Kit:
         return Pipeline(
             streams,
             embedder=self._embedder,
-            extractor=self._extractor,
+            local=self._local,
             sink=sink,
             batch_size=self._options.batch_size,
             health_every=health_every,
@@ -214,34 +253,43 @@ class Kit:
         return ClosureChooser(Fanout(served), self._options.emit), counter
 
     def _forms(self, shown: Shown) -> KeyframeForms:
-        size, extractor = self._embedder.card.input, self._extractor
-        side = None if extractor is None else extractor.largest_side
+        embedder, local = self._embedder, self._local
+        size = None if embedder is None else embedder.card.input
         return KeyframeForms(
-            size.width,
-            size.height,
-            analysed_side=side,
+            None if size is None else (size.width, size.height),
+            analysed_side=None if local is None else local.extractor.largest_side,
             thumbnail=shown >= Shown.PLACES,
             still_thumbnail=shown >= Shown.FRAMES,
         )
 
-    def _features(self, keyframe: Keyframe) -> Features | None:
-        if self._extractor is None or keyframe.gray is None:
-            return None
-        return self._extractor.extract(keyframe.gray, keyframe.width)
-
     def effective(self) -> dict[str, Any]:
         """The settings that hold, as TOML takes them."""
         settings = self._options.effective()
-        settings["model"] = self._options.model or self._embedder.card.name
-        settings["device"] = self._embedder.device
+        if self._embedder is not None:
+            settings["model"] = self._options.model or self._embedder.card.name
+            settings["device"] = self._embedder.device
         settings["sim-threshold"] = self._sim_threshold
         return settings
 
 
-def _sim_threshold(options: RecognitionOptions, card: ModelCard) -> float:
+def _open_retriever(options: RecognitionOptions) -> LocalRetriever | None:
+    """Raises ConfigError where it takes other local features than those asked for."""
+    retriever, kind = open_retriever(options.retriever, options.vocabulary), options.feature_kind()
+    if retriever is not None and retriever.kind is not kind:
+        raise ConfigError(
+            f"--retriever {options.retriever} goes by {retriever.kind} features here, and {kind} "
+            f"was asked for: give --local-features {retriever.kind}, without --rotation-invariant, "
+            "or another retriever"
+        )
+    return retriever
+
+
+def _sim_threshold(options: RecognitionOptions, card: ModelCard | None) -> float:
     """Least similarity of a candidate: what was asked for, else what the model's card says."""
     if options.sim_threshold is not None:
         return options.sim_threshold
+    if card is None:
+        return _words_threshold(options)
     threshold = card.threshold
     remedy = "`streamvpr calibrate` proposes one from your own video"
     if options.verify_geom:
@@ -256,3 +304,14 @@ def _sim_threshold(options: RecognitionOptions, card: ModelCard) -> float:
             f"guess would make false loops; give --sim-threshold ({remedy})"
         )
     return threshold.without_geometry
+
+
+def _words_threshold(options: RecognitionOptions) -> float:
+    """Geometry decides, since similarity by words means little by itself."""
+    if options.verify_geom:
+        return NO_THRESHOLD
+    raise ConfigError(
+        f"--no-verify-geom: how similar two views of one place are by --retriever "
+        f"{options.retriever} differs from stream to stream, and a guess would make false loops; "
+        "give --sim-threshold"
+    )

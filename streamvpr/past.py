@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from streamvpr.comparison import Comparison
-from streamvpr.matching import never_left
+from streamvpr.matching import distinct_in_time, never_left
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from streamvpr.background import Level
     from streamvpr.centring import Centring, Uncentred
     from streamvpr.database import PlaceDatabase
-    from streamvpr.frames import Descriptor, Place, Position
+    from streamvpr.frames import Place, Position
+    from streamvpr.retrieval.base import Signature
     from streamvpr.sequences import SequenceMatcher
     from streamvpr.shortlist import Shortlist
 
@@ -43,6 +44,11 @@ class Similarities:
         """Similarities that say what is usual."""
         return self.scores[self.usual]
 
+    @property
+    def highest(self) -> float:
+        """The largest of all, of places too new to match also; 0 where there is none."""
+        return float(self.scores.max(initial=0.0))
+
 
 class Past:
     """A database as one stream sees it."""
@@ -63,7 +69,7 @@ class Past:
 
     def similarities(
         self,
-        descriptor: Descriptor,
+        descriptor: Signature,
         *,
         before: int | None = None,
         left: bool = False,
@@ -81,10 +87,12 @@ class Past:
         recent = self.database.too_recent(before, rows)
         if gate is not None and position is not None:
             recent |= self.database.beyond(gate, position, rows)
-        lingering = never_left(scores) if left and len(scores) else np.zeros(len(scores), bool)
+        lingering = np.zeros(len(scores), bool)
+        if left and len(scores):
+            lingering = never_left(self.database.on_one_scale(scores))
         return Similarities(rows, scores, recent, lingering, usual)
 
-    def compare(self, descriptor: Descriptor, found: Similarities, level: Level) -> Comparison:
+    def compare(self, descriptor: Signature, found: Similarities, level: Level) -> Comparison:
         """The next query, its similarities set against that level."""
         prominence, alignments = level.prominence(found.scores), None
         hidden = found.recent | found.lingering
@@ -103,11 +111,38 @@ class Past:
             found.lingering & ~found.recent,
             found.usual,
             prominence,
+            level,
             alignments,
         )
 
+    def by_words(
+        self,
+        words: Signature,
+        most: int,
+        *,
+        before: int | None = None,
+        left: bool = False,
+        position: Position | None = None,
+    ) -> NDArray[np.int64]:
+        """(K,) rows of the places that have most in common with the next query by their words, best
+        first, distinct in time, at most `most`; none where the database has no words.
+
+        Which may match is as for `similarities`, but whether the view has left since the words say.
+        """
+        index = self.database.words
+        if index is None or not len(index):
+            return np.empty(0, np.int64)
+        scores, rows = index.scores(words), np.arange(len(index))
+        hidden = self.database.too_recent(before, rows) | (scores <= 0)
+        if left:
+            hidden |= never_left(index.on_one_scale(scores))
+        if self._gate is not None and position is not None:
+            hidden |= self.database.beyond(self._gate, position, rows)
+        found = rows[~hidden]
+        return found[distinct_in_time(scores[found], self.database.orders(found), most)]
+
     def _shortlist(
-        self, descriptor: Descriptor, before: int | None, beside: Sequence[Place], *, gated: bool
+        self, descriptor: Signature, before: int | None, beside: Sequence[Place], *, gated: bool
     ) -> Shortlist:
         """What the next query is compared with. A sequence passes places that look like nothing,
         centred descriptors are other ones than those that are coded, and where positions count the

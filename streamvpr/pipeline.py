@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from streamvpr.embedding import Embedder
-    from streamvpr.features import FeatureExtractor
-    from streamvpr.frames import Features
+    from streamvpr.frames import Descriptor, Features
+    from streamvpr.local_features import LocalDescriber
+    from streamvpr.retrieval.base import Signature
     from streamvpr.sinks.closures import ClosureChooser
     from streamvpr.stream import Stream
     from streamvpr.watch import Watch
@@ -60,20 +61,20 @@ class Pipeline:
         self,
         streams: Sequence[Stream],
         *,
-        embedder: Embedder,
-        extractor: FeatureExtractor | None,
+        embedder: Embedder | None,
+        local: LocalDescriber | None,
         sink: ClosureChooser,
         batch_size: int = 8,
         health_every: float | None = None,
     ) -> None:
-        """`extractor` is None where geometry is off. `sink` is written on one thread, in order.
+        """`embedder` is None where no network runs, `local` where nobody wants local features.
 
-        `health_every` is the time between two health records of each stream in seconds; None is
-        none.
+        `sink` is written on one thread, in order. `health_every` is the time between two health
+        records of each stream in seconds; None is none.
         """
         self.streams = streams
-        self._model = PatientEmbedder(embedder)
-        self._extractor = extractor
+        self._model = None if embedder is None else PatientEmbedder(embedder)
+        self._local = local
         self._sink = sink
         self._batch_size = batch_size
         self._health_every = health_every
@@ -228,7 +229,8 @@ class Pipeline:
                 described = await self._describe([keyframe for _, keyframe in batch])
                 for (stream, _), item in zip(batch, described, strict=True):
                     await self._described.put((stream, item))
-            self._model.finish()
+            if self._model is not None:
+                self._model.finish()
         except ChannelClosed:
             pass
         except StreamVPRError as error:
@@ -239,27 +241,30 @@ class Pipeline:
 
     async def _describe(self, keyframes: list[Keyframe | None]) -> list[Described | None]:
         """Descriptors and local features of a batch, both at once; None is a stream's end."""
-        moved = [k for k in keyframes if k is not None and k.model_input is not None]
+        moved = [k for k in keyframes if k is not None and k.has_arrays]
         found: dict[int, Described] = {}
         if moved:
-            images = [k.model_input for k in moved if k.model_input is not None]
-            descriptors, features = await asyncio.gather(
-                self._embedding.call(self._model.embed, images),
-                self._extracting.call(self._extract, moved),
+            descriptors, local = await asyncio.gather(
+                self._embed(moved), self._extracting.call(self._describe_locally, moved)
             )
             found = {
-                id(k): Described(_without_arrays(k), d, f)
-                for k, d, f in zip(moved, descriptors, features, strict=True)
-                if d is not None
+                id(k): Described(_without_arrays(k), descriptor, features, words)
+                for k, descriptor, (features, words) in zip(moved, descriptors, local, strict=True)
+                if self._model is None or descriptor is not None
             }
         return [None if k is None else found.get(id(k)) or _bare(k) for k in keyframes]
 
-    def _extract(self, keyframes: list[Keyframe]) -> list[Features | None]:
-        extractor = self._extractor
-        return [
-            None if extractor is None or k.gray is None else extractor.extract(k.gray, k.width)
-            for k in keyframes
-        ]
+    async def _embed(self, keyframes: list[Keyframe]) -> list[Descriptor | None]:
+        if self._model is None:
+            return [None] * len(keyframes)
+        images = [k.model_input for k in keyframes if k.model_input is not None]
+        return await self._embedding.call(self._model.embed, images)
+
+    def _describe_locally(
+        self, keyframes: list[Keyframe]
+    ) -> list[tuple[Features | None, Signature]]:
+        local = self._local
+        return [(None, None) if local is None else local.describe(k) for k in keyframes]
 
     async def _recognize_all(self) -> None:
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from streamvpr.background import Background, Unnormalised
+from streamvpr.background import Background, Unnormalised, WordsBackground
 from streamvpr.centring import Centring, Uncentred
 from streamvpr.frames import Decision, Place, Remembered, Verdict
 from streamvpr.judge import certainty
@@ -96,7 +96,8 @@ class Recognizer:
         self._thumbnails = thumbnails
         self._knows_sessions = knows_sessions
         normalise, threshold = self._search.normalise, judge.sim_threshold
-        self._background = Background() if normalise else Unnormalised(threshold)
+        relative = Background() if database.reaches_one else WordsBackground()
+        self._background = relative if normalise else Unnormalised(threshold)
         self._centring = Centring() if self._search.centre else Uncentred()
         self._own = self._past(database)
         self._others: Sequence[Past] = ()
@@ -116,8 +117,7 @@ class Recognizer:
 
     def remember(self, item: Described) -> Remembered:
         """Add a described keyframe to the past without asking anything of it."""
-        assert item.descriptor is not None
-        keyframe = item.keyframe
+        signature, keyframe = item.signature, item.keyframe
         place = Place(
             stream=keyframe.stream,
             index=keyframe.index,
@@ -129,13 +129,13 @@ class Recognizer:
             wall_time=_seen(keyframe),
             position=keyframe.position,
         )
-        self.database.add(place, item.descriptor)
-        self._centring.add(item.descriptor)
-        return Remembered(place, item.descriptor)
+        self.database.add(place, signature, item.words)
+        self._centring.add(signature)
+        return Remembered(place, signature, item.words)
 
     def recall(self, remembered: Remembered) -> None:
         """Add what was remembered before by another, in order."""
-        self.database.add(remembered.place, remembered.descriptor)
+        self.database.add(remembered.place, remembered.descriptor, remembered.words)
         self._centring.add(remembered.descriptor)
 
     def observe(self, item: Described) -> Decision:
@@ -150,11 +150,11 @@ class Recognizer:
         if item.undescribed:
             return self._told(Decision(keyframe, Verdict.UNDESCRIBED))
         comparisons = self._compare(item, before)
-        decision = self._decide(item, comparisons)
+        decision = self._decide(item, comparisons, before)
         self._last_match = _match_of(decision, comparisons)
         remembered = None if self._window is None else self.remember(item)
         return self._told(
-            self._with_loop(replace(decision, remembered=remembered, descriptor=item.descriptor))
+            self._with_loop(replace(decision, remembered=remembered, descriptor=item.signature))
         )
 
     def _past(self, database: PlaceDatabase) -> Past:
@@ -166,32 +166,40 @@ class Recognizer:
 
     def _compare(self, item: Described, before: int | None) -> list[Comparison]:
         """The query against its own past, and then those of others."""
-        assert item.descriptor is not None
-        descriptor, online = item.descriptor, self._window is not None
+        signature, online = item.signature, self._window is not None
         pasts = [self._own, *self._others]
         beside = self._matched_last(self._own)
         position = item.keyframe.position
         found = [
             self._own.similarities(
-                descriptor, before=before, left=online, beside=beside, position=position
+                signature, before=before, left=online, beside=beside, position=position
             )
         ]
         found += [
-            other.similarities(descriptor, beside=self._matched_last(other), position=position)
+            other.similarities(signature, beside=self._matched_last(other), position=position)
             for other in self._others
         ]
-        level = self._background.level(np.concatenate([f.background for f in found]))
-        return [p.compare(descriptor, f, level) for p, f in zip(pasts, found, strict=True)]
+        level = self._background.level(
+            np.concatenate([f.background for f in found]), max(f.highest for f in found)
+        )
+        return [p.compare(signature, f, level) for p, f in zip(pasts, found, strict=True)]
 
     def _matched_last(self, past: Past) -> list[Place]:
         """The last query's match, where it is of that past."""
         last = self._last_match
         return [last[1]] if last is not None and last[0] is past.database else []
 
-    def _decide(self, item: Described, comparisons: list[Comparison]) -> Decision:
+    def _decide(
+        self, item: Described, comparisons: list[Comparison], before: int | None
+    ) -> Decision:
         self._learn_chance(item, comparisons)
         assessed = _Assessed(item, self._judge)
-        assessed.add(self._most_alike(comparisons))
+        by_words = self._by_words(item, comparisons, before)
+        # What similarity and words both propose counts as proposed by words: by either is enough.
+        both = {candidate.place.key: (candidate, of) for candidate, of in by_words}
+        alike = self._most_alike(comparisons)
+        assessed.add(both.get(proposal[0].place.key, proposal) for proposal in alike)
+        assessed.add(by_words)
         if self._asks_neighbours:
             assessed.add(self._continued(comparisons))
             for candidate, comparison in assessed.surest(REFINED):
@@ -241,6 +249,26 @@ class Recognizer:
         if len(comparisons) > 1:
             found.sort(key=lambda proposal: -_rank(proposal[0]))
         return found[:most]
+
+    def _by_words(
+        self, item: Described, comparisons: list[Comparison], before: int | None
+    ) -> list[Proposal]:
+        """Of each past the places that local features propose. A sequence knows better."""
+        if self._search.sequence_length > 1:
+            return []
+        most, position = self._search.top_k, item.keyframe.position
+        found: list[Proposal] = []
+        for past, comparison in zip([self._own, *self._others], comparisons, strict=True):
+            own = past is self._own
+            rows = past.by_words(
+                item.words,
+                most,
+                before=before if own else None,
+                left=own and self._window is not None,
+                position=position,
+            )
+            found += [(candidate, comparison) for candidate in comparison.by_words(rows)]
+        return found
 
     def _continued(self, comparisons: list[Comparison]) -> list[Proposal]:
         """Places near the last query's match, where it had one."""

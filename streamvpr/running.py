@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from streamvpr.errors import ConfigError
+from streamvpr.retrieval import RetrieverKind
 from streamvpr.session import open_online
 
 if TYPE_CHECKING:
@@ -68,6 +70,11 @@ def open_run(sources: list[str], options: RunOptions, sinks: Iterable[Sink]) -> 
     """`open_online`, or the same over a cluster where one is asked for. Raises as that."""
     if options.cluster is None:
         return open_online(sources, options, sinks)
+    if options.retriever is not RetrieverKind.GLOBAL:
+        raise ConfigError(
+            f"--cluster spreads a network's work, and --retriever {options.retriever} is not: "
+            "leave out either"
+        )
     from streamvpr.cluster import open_cluster
 
     return open_cluster(sources, options, sinks)

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from streamvpr.retrieval.base import compare
 from streamvpr.thinning import Thinned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from streamvpr.database import PlaceDatabase
-    from streamvpr.frames import Decision, Descriptor, Keyframe, PlaceKey
+    from streamvpr.frames import Decision, Keyframe, PlaceKey
+    from streamvpr.retrieval.base import Signature
 
 # As many as a picture of a page's width can show; they are 650 kB of descriptors of 640 numbers.
 MOST = 256
@@ -67,7 +69,7 @@ class SimilarityMatrix:
             values[at, : len(part)] = part
         return Similarities(values, np.array([row.index for row in rows], np.int64), places)
 
-    def _add(self, query: Keyframe, descriptor: Descriptor) -> None:
+    def _add(self, query: Keyframe, descriptor: Signature) -> None:
         row = _Row(query.stream, query.index, descriptor)
         if self._rows.takes_next:
             row.similarities = self._compare(descriptor)
@@ -75,10 +77,10 @@ class SimilarityMatrix:
             for kept in self._rows.items:
                 kept.similarities = kept.similarities[::2].copy()
 
-    def _compare(self, descriptor: Descriptor) -> NDArray[np.float32]:
+    def _compare(self, descriptor: Signature) -> NDArray[np.float32]:
         if self._past is None:
             kept = [row.descriptor for row in self._rows.items]
-            return np.asarray(np.stack([*kept, descriptor]) @ descriptor, np.float32)
+            return compare(descriptor, [*kept, descriptor])
         if self._columns is None:
             self._columns = _columns(self._past, self._most)
         return self._past.scores(descriptor, self._columns.rows)
@@ -95,7 +97,7 @@ class _Row:
 
     stream: str
     index: int
-    descriptor: Descriptor
+    descriptor: Signature
     similarities: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     """(K,) to the first K columns."""
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from streamvpr.cluster.sharded_ring import Shards
-    from streamvpr.frames import Descriptor, Place
+    from streamvpr.frames import Place
     from streamvpr.maps.history import Index
+    from streamvpr.retrieval.base import Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class ShardedHistory(PlaceDatabase):
         """Bytes that this process keeps of it."""
         return 0
 
-    def add(self, place: Place, descriptor: Descriptor) -> None:
+    def add(self, place: Place, descriptor: Signature, words: Signature = None) -> None:
         """Not possible: what a run adds to a map is written by a MapWriter."""
         raise TypeError("nothing is added to the places of earlier sessions")
 

@@ -92,7 +92,8 @@ class ShardedRing(DescriptorRing):
 
     def vector(self, row: int) -> Descriptor:
         """The descriptor (D,) of a row."""
-        return self.kept(row).descriptor
+        found: Descriptor = self.kept(row).descriptor
+        return found
 
     def _kept(self, row: int) -> Remembered:
         """A place and its descriptor, from the shard that has it."""

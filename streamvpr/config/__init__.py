@@ -12,7 +12,13 @@ from streamvpr.config.calibrating import CalibrateOptions
 from streamvpr.config.describing import DescribingOptions, Device, ModelOptions
 from streamvpr.config.destinations import DestinationOptions
 from streamvpr.config.rebuilding import RebuildOptions
-from streamvpr.config.recognising import Emit, RecognitionOptions, Records, require_sequence
+from streamvpr.config.recognising import (
+    Emit,
+    RecognitionOptions,
+    Records,
+    require_network,
+    require_sequence,
+)
 from streamvpr.config.running import (
     DEFAULT_EXCLUDE_RECENT,
     HEALTH_SECONDS,
@@ -20,6 +26,7 @@ from streamvpr.config.running import (
     RunOptions,
     require_clock,
 )
+from streamvpr.config.vocabulary import VocabularyOptions
 
 __all__ = [
     "DEFAULT_EXCLUDE_RECENT",
@@ -36,6 +43,8 @@ __all__ = [
     "RecognitionOptions",
     "Records",
     "RunOptions",
+    "VocabularyOptions",
     "require_clock",
+    "require_network",
     "require_sequence",
 ]

@@ -12,6 +12,7 @@ from streamvpr.errors import ConfigError
 from streamvpr.frames import FeatureKind
 from streamvpr.geometry import Geometry
 from streamvpr.parsing import within
+from streamvpr.retrieval.kind import RetrieverKind
 
 
 class Records(StrEnum):
@@ -155,6 +156,21 @@ class RecognitionOptions(DescribingOptions):
             negative=(),
         ),
     ] = False
+    retriever: Annotated[
+        RetrieverKind,
+        Parameter(
+            help="What finds candidates: global (the network); hashbow, hbst, dbow (ORB features), "
+            "vlad, fisher, bow (SIFT features), where no network runs; hybrid (the network and "
+            "hashbow)."
+        ),
+    ] = RetrieverKind.GLOBAL
+    vocabulary: Annotated[
+        Path | None,
+        Parameter(
+            help="What dbow (also DBoW2's and DBoW3's files), vlad, fisher or bow has "
+            "learned. Default: the one that ships."
+        ),
+    ] = None
     sequence_length: Annotated[
         int,
         Parameter(
@@ -199,7 +215,18 @@ class RecognitionOptions(DescribingOptions):
         """The local features that the options amount to."""
         if self.local_features is not None:
             return self.local_features
+        if self.retriever.features is not None and not self.rotation_invariant:
+            return self.retriever.features
         return FeatureKind.SIFT if self.rotation_invariant else FeatureKind.ORB
+
+
+def require_network(options: RecognitionOptions) -> None:
+    """Raise ConfigError where something is asked for that a network alone has."""
+    if options.centre and not options.retriever.has_network:
+        raise ConfigError(
+            f"--centre is about a network's descriptors, and --retriever {options.retriever} has "
+            "none"
+        )
 
 
 def require_sequence(options: RecognitionOptions) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from streamvpr.embedding.quiet import without_log
@@ -39,6 +40,11 @@ LONGEST_REASON = 300
 
 class FellBack(ModelError):
     """ONNX Runtime took another device than the one asked for, and says nothing of the reason."""
+
+
+def is_installed() -> bool:
+    """Whether there is an ONNX Runtime, which may still fail to load."""
+    return find_spec("onnxruntime") is not None
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -28,17 +28,32 @@ RATIOS = {FeatureKind.ORB: RATIO, FeatureKind.SIFT: RATIO, FeatureKind.XFEAT: 0.
 LEAST_MATCHES = 8
 
 
-def mutual_matches(
-    query: Features, match: Features, strongest: int | None = None
-) -> NDArray[np.intp]:
+class Correspondence(NamedTuple):
+    """Of the features of one picture to those of another."""
+
+    rows: NDArray[np.intp]
+    """(M, 2) rows of the two pictures' features that are each other's nearest."""
+    distances: NDArray[np.int32] | NDArray[np.float32]
+    """(Q,) from each feature to the nearest of the other picture; empty where nothing was
+    compared."""
+
+
+def mutual_matches(query: Features, match: Features) -> NDArray[np.intp]:
     """(M, 2) rows of the two pictures' features that are each other's nearest.
 
-    The nearest of `match` must be nearer than RATIOS times the second nearest. With `strongest`
-    only the first so many features of each are looked at.
+    The nearest of `match` must be nearer than RATIOS times the second nearest.
+    """
+    return correspond(query, match).rows
+
+
+def correspond(query: Features, match: Features, strongest: int | None = None) -> Correspondence:
+    """`mutual_matches`, and how near the nearest are.
+
+    With `strongest` only the first so many features of each are looked at.
     """
     here, there = query.descriptors[:strongest], match.descriptors[:strongest]
     if min(len(here), len(there)) < LEAST_MATCHES:
-        return np.empty((0, 2), np.intp)
+        return Correspondence(np.empty((0, 2), np.intp), np.empty(0, np.int32))
     if query.kind is not match.kind:
         raise ValueError(f"{query.kind} features cannot be compared with {match.kind} features")
     distances, found = _nearest(here, there, 2, query.kind)
@@ -47,7 +62,7 @@ def mutual_matches(
     # Looked back from what was chosen alone, which is a tenth of all.
     _, back = _nearest(there[chosen], here, 1, query.kind)
     mutual = back[:, 0] == rows
-    return np.column_stack([rows[mutual], chosen[mutual]])
+    return Correspondence(np.column_stack([rows[mutual], chosen[mutual]]), distances[:, 0])
 
 
 def _nearest(

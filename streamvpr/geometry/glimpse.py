@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from streamvpr.features.keypoints import PER_OCTAVE, TURN
-from streamvpr.geometry.correspondence import mutual_matches
+from streamvpr.frames import FeatureKind
+from streamvpr.geometry.correspondence import correspond
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +36,8 @@ TRIED = 4
 NEAR = 16.0
 # No view is more than three times nearer than the other.
 MOST_ZOOM = np.log(3)
+# Bits in which two descriptors differ that say nothing of each other. (HBST's votes end there.)
+FAR = 50
 # Any two matches go with some similarity.
 LEAST_AGREEING = 3
 
@@ -47,6 +50,9 @@ class Glimpse:
     """Mutual matches of all features, estimated from those of the strongest."""
     agreeing: int
     """Matches of the strongest that one similarity explains: about a third of all inliers."""
+    closeness: float = 0.0
+    """0 to 1: how near the strongest features are to the nearest of the other picture, wherever
+    that is; 0 also of a kind of which that is not known."""
 
 
 def glance(query: Features, match: Features) -> Glimpse:
@@ -56,10 +62,17 @@ def glance(query: Features, match: Features) -> Glimpse:
     (IJCV 2004): each match says how the picture turned and grew between the views, and so does the
     segment between each two of them.
     """
-    rows = mutual_matches(query, match, STRONGEST)
+    rows, distances = correspond(query, match, STRONGEST)
     seen = min(len(query.points), STRONGEST)
     matches = round(len(rows) * len(query.points) / seen) if seen else 0
-    return Glimpse(matches, _Moved(query, match, rows[:MOST_MATCHES]).agreeing())
+    agreeing = _Moved(query, match, rows[:MOST_MATCHES]).agreeing()
+    return Glimpse(matches, agreeing, _closeness(distances, query.kind))
+
+
+def _closeness(distances: NDArray[np.int32] | NDArray[np.float32], kind: FeatureKind) -> float:
+    if kind is not FeatureKind.ORB or not len(distances):
+        return 0.0
+    return float(np.maximum(1 - distances / FAR, 0).mean())
 
 
 class _Moved:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from streamvpr.database import PlaceDatabase
+from streamvpr.descriptor_ring import DescriptorRing
 from streamvpr.errors import StoreError
 from streamvpr.frames import Place, Position
 from streamvpr.maps.blobs import FEATURE_COLUMNS, real, unpack_descriptors, unpack_features, whole
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from streamvpr.frames import Descriptor, Features, PlaceKey
+    from streamvpr.frames import Features, PlaceKey
     from streamvpr.maps.model import MapModel
+    from streamvpr.retrieval.base import Signature
 
 
 # Between two streams so many steps are left free, so that no place of one is a neighbour of the
@@ -78,8 +80,10 @@ class History(PlaceDatabase):
 
         `positions` (N, 2): degrees of latitude and longitude, NaN where a place has none.
         """
-        super().__init__(*descriptors.shape)
-        self._ring.extend(descriptors)
+        count, dimension = descriptors.shape
+        self._vectors = DescriptorRing(count, dimension)
+        self._vectors.extend(descriptors)
+        super().__init__(count, dimension, self._vectors)
         self._orders[:] = orders
         self._positions = positions
         self._shelf = shelf
@@ -87,9 +91,9 @@ class History(PlaceDatabase):
     @property
     def nbytes(self) -> int:
         """Bytes of descriptors and their codes; the rest is in the file."""
-        return self._ring.bytes_each * len(self)
+        return self._vectors.nbytes
 
-    def add(self, place: Place, descriptor: Descriptor) -> None:
+    def add(self, place: Place, descriptor: Signature, words: Signature = None) -> None:
         """Not possible: what a run adds to a map is written by a MapWriter."""
         raise TypeError("nothing is added to the places of earlier sessions")
 
@@ -117,14 +121,14 @@ class History(PlaceDatabase):
 
     def similarity(self, row: int, other: int) -> float:
         """Cosine of the descriptors of two rows."""
-        return self.exact_score(row, self._ring.vector(other))
+        return self.exact_score(row, self._vectors.vector(other))
 
     def alike(self, row: int, among: NDArray[np.bool_], most: int, apart: int) -> list[int]:
         """Up to `most` rows, of those `among` (N,), that are most similar to a row, best first.
 
         None that stands within `apart` of it.
         """
-        descriptor = self._ring.vector(row)
+        descriptor = self._vectors.vector(row)
         rows = self.shortlist(descriptor).rows
         rows = rows[among[rows] & (np.abs(self._orders[rows] - self._orders[row]) > apart)]
         scores = self.scores(descriptor, rows)

@@ -174,7 +174,7 @@ def known_options() -> dict[str, set[str]]:
     }
 
 
-CALLED = re.compile(r"(?:^|[|&] |/|\" )streamvpr ((?:map )?[a-z]+)([^|;&#]*)")
+CALLED = re.compile(r"(?:^|[|&] |/|\" )streamvpr ((?:(?:map|vocabulary) )?[a-z]+)([^|;&#]*)")
 
 
 def test_commands_that_pages_show_have_options_that_exist() -> None:

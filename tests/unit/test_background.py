@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamvpr.background import LEAST_PLACES, MOST_QUERIES, Background, Unnormalised
+from streamvpr.background import (
+    LEAST_PLACES,
+    MOST_QUERIES,
+    Background,
+    Unnormalised,
+    WordsBackground,
+)
 
 
 def scores(seed: int, count: int, middle: float, spread: float) -> np.ndarray:
@@ -76,3 +82,29 @@ def test_without_it_similarity_counts_from_the_threshold_on(threshold: float) ->
     if threshold < 1:
         top = level.prominence(np.array([1.0], np.float32))[0]
         assert top == pytest.approx(Unnormalised.AT_THRESHOLD + 1, abs=0.01)
+
+
+class TestWords:
+    """Similarity by words, of which none is near 1."""
+
+    def test_as_similar_as_the_most_similar_of_all_stands_out_by_one(self) -> None:
+        background = WordsBackground()
+        for seed in range(50):
+            level = background.level(scores(seed, 200, 0.02, 0.005), 0.3)
+        assert level.middle == pytest.approx(0.02, abs=0.002)
+        found = level.prominence(np.array([0.02, 0.3], np.float32))
+        assert found == pytest.approx([0, 1], abs=0.02)
+
+    def test_a_few_that_are_more_similar_move_nothing(self) -> None:
+        steady, disturbed = WordsBackground(), WordsBackground()
+        for seed in range(60):
+            past = scores(seed, 200, 0.02, 0.005)
+            usual = steady.level(past, 0.3)
+            level = disturbed.level(past, 0.9 if seed % 10 == 0 else 0.3)
+        assert level.way == pytest.approx(usual.way, rel=0.01)
+
+    def test_where_nothing_is_similar_there_is_still_a_way(self) -> None:
+        background = WordsBackground()
+        level = background.level(np.zeros(50, np.float32), 0.0)
+        assert level.way > 0
+        assert np.isfinite(level.prominence(np.zeros(3, np.float32))).all()

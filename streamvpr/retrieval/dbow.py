@@ -1,0 +1,140 @@
+"""Places by the words of a vocabulary tree, as DBoW2 and DBoW3 find them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from streamvpr.frames import FeatureKind
+from streamvpr.retrieval.bag import Bag
+from streamvpr.retrieval.inverted_file import MOST_COUNTED, InvertedFile
+from streamvpr.row_ring import RowRing
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from streamvpr.frames import Features
+    from streamvpr.retrieval.inverted_file import Postings
+    from streamvpr.retrieval.vocabulary_tree import VocabularyTree
+
+    Rows = NDArray[np.int64]
+
+# So many are read in some 4 ms; a million words have fewer among 20,000 places. Of 10,000 words all
+# are read among the first 1,000 or 2,000 places. Where only an eighth of the postings is read, far
+# fewer places are found: many places want many words.
+MOST_POSTINGS = 125_000
+
+
+class DBowRetriever:
+    """Bags of TF-IDF words of a binary vocabulary tree (Gálvez-López and Tardós, T-RO 2012)."""
+
+    name = "dbow"
+    kind = FeatureKind.ORB
+    dimension = 0
+
+    def __init__(self, vocabulary: VocabularyTree) -> None:
+        self.vocabulary = vocabulary
+
+    def describe(self, features: Features) -> Bag:
+        """The words of a picture's features, without stop words."""
+        words = self.vocabulary.quantise(np.asarray(features.descriptors, np.uint8))
+        bag = Bag.of(words[self.vocabulary.weights[words] > 0].astype(np.int64))
+        if self.vocabulary.weighting.counts:
+            return bag
+        return Bag(bag.words, np.ones_like(bag.counts))
+
+    def open_index(self, capacity: int) -> DBowIndex:
+        """An empty index of bags. Raises ValueError for a capacity below 1."""
+        return DBowIndex(capacity, self.vocabulary.weights)
+
+
+class DBowIndex(RowRing):
+    """The bags of the newest `capacity` places, compared by DBoW2's L1 score.
+
+    Of two bags with weights v and w of sum 1 that is 1 - |v - w| / 2, or the sum of min(v, w) over
+    the words that both have: 0 to 1, and 1 for the same weights.
+
+    `scores` reads up to MOST_POSTINGS postings, the query's rarest words first. Where its words
+    have more, scores lack what the most frequent ones would add, the same words for all places;
+    `exact_score` lacks nothing.
+    """
+
+    def __init__(self, capacity: int, weights: NDArray[np.float32]) -> None:
+        """`weights` (W,) are the words', 0 or more. Raises ValueError for a capacity below 1."""
+        super().__init__(capacity)
+        self._weights = weights
+        self._file = InvertedFile(capacity, len(weights))
+        # One over the sum of each place's weights, by slot; 0 for a place without words.
+        self._scales = np.zeros(capacity, np.float32)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are kept now; the vocabulary's weights are its own."""
+        return self._file.nbytes + self._scales.nbytes
+
+    def add(self, signature: Bag) -> None:
+        """Keep the bag of the newest place. Raises ValueError for what is none of its words."""
+        if not isinstance(signature, Bag):
+            raise ValueError(f"{type(signature).__name__} is no bag of words")
+        if len(signature.words) and not 0 <= signature.words[0] <= signature.words[-1] < len(
+            self._weights
+        ):
+            raise ValueError(f"{signature.words[-1]} is none of {len(self._weights)} words")
+        # `slot` wants to know the rows before it is added: the one behind the last.
+        self._scales[self.added % self.capacity] = _scale(self._values(signature))
+        self._file.add(signature)
+        self.added += 1
+
+    def scores(self, signature: Bag) -> NDArray[np.float32]:
+        """(N,) similarity to all, oldest first."""
+        rarest = self._rarest(signature.words)
+        words, own = signature.words[rarest], self._normalised(signature)[rarest]
+        weights = self._weights[words]
+        scales = self._scales[self.slots(np.arange(len(self)))]
+
+        def shared(found: Postings) -> NDArray[np.float32]:
+            # What is evicted is added up as well, and then left out.
+            rows = np.maximum(found.rows.astype(np.int64) + found.row, 0)
+            theirs = found.each(weights) * found.counts * scales[rows]
+            return np.asarray(np.minimum(theirs, found.each(own)), np.float32)
+
+        return self._file.sums(words, shared).astype(np.float32)
+
+    def scores_of(self, rows: Rows, signature: Bag) -> NDArray[np.float32]:
+        """(K,) similarity to those of increasing rows (K,)."""
+        return self.scores(signature)[rows]
+
+    def exact_score(self, row: int, signature: Bag) -> float:
+        """Similarity to that of a row, of all words, the same whatever else is kept."""
+        theirs = self._weights[signature.words] * self._file.counts(row, signature.words)
+        theirs *= self._scales[self.slot(row)]
+        shared = np.minimum(theirs, self._normalised(signature))
+        # One after the other, as `scores` adds them up.
+        return float(np.bincount(np.zeros(len(shared), np.intp), shared, 1)[0].astype(np.float32))
+
+    def on_one_scale(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N,) scores over the query's largest."""
+        best = scores.max(initial=0)
+        return scores / best if best > 0 else scores
+
+    def _rarest(self, words: NDArray[np.int32]) -> NDArray[np.intp]:
+        """Which of the words (Q,) are read, increasing."""
+        frequencies = self._file.frequency(words)
+        if int(frequencies.sum()) <= MOST_POSTINGS:
+            return np.arange(len(words))
+        order = np.argsort(frequencies, kind="stable")
+        read = np.searchsorted(np.cumsum(frequencies[order]), MOST_POSTINGS, side="right")
+        return np.sort(order[: max(1, int(read))])
+
+    def _values(self, bag: Bag) -> NDArray[np.float32]:
+        return self._weights[bag.words] * np.minimum(bag.counts, MOST_COUNTED).astype(np.uint8)
+
+    def _normalised(self, bag: Bag) -> NDArray[np.float32]:
+        values = self._values(bag)
+        return values * _scale(values)
+
+
+def _scale(values: NDArray[np.float32]) -> np.float32:
+    total = values.sum(dtype=np.float64)
+    return np.float32(1 / total) if total > 0 else np.float32(0)

@@ -1,0 +1,220 @@
+"""Places by words of a vocabulary tree: DBoW2's score, whatever was evicted."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from vocabularies import full_tree, scattered
+
+from streamvpr.frames import FeatureKind, Features
+from streamvpr.retrieval import dbow
+from streamvpr.retrieval.bag import Bag
+from streamvpr.retrieval.dbow import DBowIndex, DBowRetriever
+from streamvpr.retrieval.inverted_file import WAITING
+from streamvpr.retrieval.vocabulary_tree import Weighting
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WORDS = 50
+WEIGHTS = np.random.default_rng(0).uniform(0.5, 6, WORDS).astype(np.float32)
+
+
+def features(descriptors: NDArray[np.uint8]) -> Features:
+    return Features(
+        points=np.zeros((len(descriptors), 2), np.float32),
+        descriptors=descriptors,
+        scale=1.0,
+        kind=FeatureKind.ORB,
+    )
+
+
+def bag(words: list[int] | NDArray[np.int64]) -> Bag:
+    return Bag.of(np.asarray(words, np.int64))
+
+
+def vector(one: Bag) -> dict[int, float]:
+    """TF-IDF of sum 1 as DBoW2's BowVector."""
+    values = {
+        word: float(WEIGHTS[word]) * min(count, 255)
+        for word, count in zip(one.words.tolist(), one.counts.tolist(), strict=True)
+    }
+    total = sum(values.values())
+    return {word: value / total for word, value in values.items()}
+
+
+def l1_score(one: Bag, other: Bag) -> float:
+    """1 - |v - w| / 2, from its definition."""
+    v, w = vector(one), vector(other)
+    if not v or not w:
+        return 0.0
+    return 1 - sum(abs(v.get(word, 0) - w.get(word, 0)) for word in v.keys() | w.keys()) / 2
+
+
+bags = st.lists(st.integers(0, WORDS - 1), max_size=30).map(bag)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(bags, min_size=1, max_size=40), bags, st.integers(1, 12))
+def test_scores_are_dbow2s_whatever_the_ring_let_go(
+    places: list[Bag], query: Bag, capacity: int
+) -> None:
+    index = DBowIndex(capacity, WEIGHTS)
+    for place in places:
+        index.add(place)
+    kept = places[-capacity:]
+    expected = [l1_score(place, query) for place in kept]
+    assert len(index) == len(kept)
+    assert index.first == len(places) - len(kept)
+    scores = index.scores(query)
+    assert scores == pytest.approx(expected, abs=1e-6)
+    assert [index.exact_score(row, query) for row in range(len(kept))] == scores.tolist()
+    rows = np.arange(0, len(kept), 2)
+    assert index.scores_of(rows, query).tolist() == scores[rows].tolist()
+
+
+def crowd(seed: int, places: int) -> list[Bag]:
+    chance = np.random.default_rng(seed)
+    return [bag(chance.integers(0, WORDS, chance.integers(0, 20))) for _ in range(places)]
+
+
+def test_scores_over_many_runs_are_those_of_each_place() -> None:
+    places = crowd(1, 5 * WAITING + 37)
+    index = DBowIndex(3 * WAITING + 5, WEIGHTS)
+    for place in places:
+        index.add(place)
+    kept = places[-index.capacity :]
+    for query in (*crowd(2, 3), kept[0], kept[-1]):
+        scores = index.scores(query)
+        assert scores == pytest.approx([l1_score(place, query) for place in kept], abs=1e-6)
+        exact = [index.exact_score(row, query) for row in range(len(kept))]
+        assert exact == scores.tolist()
+
+
+def test_a_place_is_itself_and_nothing_like_one_without_common_words() -> None:
+    index = DBowIndex(3, WEIGHTS)
+    for words in ([1, 1, 2, 7], [3, 4], []):
+        index.add(bag(words))
+    assert index.scores(bag([1, 2, 1, 7])) == pytest.approx([1, 0, 0])
+    assert index.scores(bag([])).tolist() == [0, 0, 0]
+    assert index.on_one_scale(index.scores(bag([]))).tolist() == [0, 0, 0]
+    halves = index.on_one_scale(index.scores(bag([1, 3, 9])))
+    assert halves.max() == 1
+    assert index.exact_score(2, bag([1])) == 0
+
+
+def test_an_exact_score_is_the_same_whatever_else_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    places = crowd(3, 400)
+    alone = DBowIndex(1, WEIGHTS)
+    alone.add(places[350])
+    among = DBowIndex(300, WEIGHTS)
+    for place in places:
+        among.add(place)
+    query = crowd(4, 1)[0]
+    assert among.exact_score(350 - among.first, query) == alone.exact_score(0, query)
+    # Nor does it lack the words that a bounded search leaves out.
+    monkeypatch.setattr(dbow, "MOST_POSTINGS", 100)
+    assert among.exact_score(350 - among.first, query) == alone.exact_score(0, query)
+
+
+def test_a_bounded_search_reads_the_rarest_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = DBowIndex(1000, np.ones(WORDS, np.float32))
+    for number in range(600):
+        index.add(bag([0, 1, 2 + number % 40]))
+    query = bag([0, 1, 5])
+    whole = index.scores(query)
+    monkeypatch.setattr(dbow, "MOST_POSTINGS", 100)
+    read = index.scores(query)
+    assert (read <= whole).all()
+    alike = np.arange(600) % 40 == 3
+    assert read[alike] == pytest.approx(1 / 3)
+    assert (read[~alike] == 0).all()
+
+
+def test_what_is_no_bag_of_its_words_is_refused() -> None:
+    index = DBowIndex(3, WEIGHTS)
+    for wrong in (np.zeros(5, np.float32), bag([WORDS]), bag([-1, 3])):
+        with pytest.raises(ValueError, match=r"bag of words|none of"):
+            index.add(wrong)  # type: ignore[arg-type]
+    assert len(index) == 0
+    with pytest.raises(ValueError, match="capacity"):
+        DBowIndex(0, WEIGHTS)
+
+
+def test_eviction_frees_and_bytes_are_those_of_what_is_kept() -> None:
+    index = DBowIndex(256, WEIGHTS)
+    sizes = []
+    for place in crowd(5, 256 * 12):
+        index.add(place)
+        sizes.append(index.nbytes)
+    # A ring and one run of places that went, at most; rows and counts of 20 words and 2.5 tables.
+    assert max(sizes[256 * 2 :]) < 1.3 * max(sizes[: 256 * 2])
+    tables = DBowIndex(256, WEIGHTS).nbytes
+    assert sizes[-1] - tables > 256 * 9 * 3 / 2
+
+
+def test_a_picture_becomes_words_without_those_that_are_stopped() -> None:
+    tree = full_tree(4, 3)
+    descriptors = np.random.default_rng(1).integers(0, 256, (200, 32), np.uint8)
+    counted = Counter(tree.quantise(descriptors).tolist())
+    stopped = counted.most_common(1)[0][0]
+    tree.weights[stopped] = 0
+    found = DBowRetriever(tree).describe(features(descriptors))
+    del counted[stopped]
+    assert dict(zip(found.words.tolist(), found.counts.tolist(), strict=True)) == counted
+    assert max(counted.values()) > 1
+
+
+@pytest.mark.parametrize("weighting", [Weighting.IDF, Weighting.BINARY])
+def test_words_that_are_not_counted_count_once(weighting: Weighting) -> None:
+    tree = full_tree(4, 2, weighting=weighting)
+    descriptors = np.random.default_rng(1).integers(0, 256, (200, 32), np.uint8)
+    assert set(DBowRetriever(tree).describe(features(descriptors)).counts.tolist()) == {1}
+
+
+def test_a_picture_without_features_is_a_place_like_no_other() -> None:
+    retriever = DBowRetriever(full_tree(4, 3))
+    nothing = retriever.describe(features(np.empty((0, 32), np.uint8)))
+    something = retriever.describe(features(scattered(0, 20, 5)))
+    index = retriever.open_index(5)
+    index.add(nothing)
+    index.add(something)
+    assert index.scores(something) == pytest.approx([0, 1])
+    assert index.scores(nothing).tolist() == [0, 0]
+
+
+def test_views_of_a_place_are_more_alike_than_those_of_others() -> None:
+    retriever = DBowRetriever(full_tree(8, 3))
+    index = retriever.open_index(30)
+    for place in range(30):
+        index.add(retriever.describe(features(scattered(place, 150, 1, noise=0))))
+    for place in range(0, 30, 5):
+        seen = retriever.describe(features(scattered(place, 150, 1, noise=0.02)))
+        scores = index.scores(seen)
+        assert scores.argmax() == place
+        assert scores[place] > 1.3 * np.sort(scores)[-2]
+
+
+def test_a_search_among_many_places_takes_milliseconds() -> None:
+    chance = np.random.default_rng(0)
+    words = 10_000
+    index = DBowIndex(3000, chance.uniform(1, 5, words).astype(np.float32))
+    query: Any = None
+    for _ in range(3000):
+        query = bag(chance.integers(0, words, 1000))
+        index.add(query)
+    took = []
+    for _ in range(7):
+        begun = time.thread_time()
+        assert index.scores(query).argmax() == 2999
+        took.append(time.thread_time() - begun)
+    # 4 ms where nothing else runs; all of its words, or 20,000 places, would be 30.
+    assert min(took) < 0.02
