@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 # Every cosine similarity reaches it.
 NO_THRESHOLD = -1.0
+# Every place reaches it that has anything in common with the query by its local features.
+NOTHING_IN_COMMON = 0.0
 
 logger = logging.getLogger(__name__)
 
@@ -309,7 +311,7 @@ def _sim_threshold(options: RecognitionOptions, card: ModelCard | None) -> float
 def _words_threshold(options: RecognitionOptions) -> float:
     """Geometry decides, since similarity by words means little by itself."""
     if options.verify_geom:
-        return NO_THRESHOLD
+        return NOTHING_IN_COMMON
     raise ConfigError(
         f"--no-verify-geom: how similar two views of one place are by --retriever "
         f"{options.retriever} differs from stream to stream, and a guess would make false loops; "

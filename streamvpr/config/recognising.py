@@ -38,7 +38,8 @@ class RecognitionOptions(DescribingOptions):
     sim_threshold: Annotated[
         float | None,
         Parameter(
-            help="Least cosine similarity of a candidate. Default: from the model's card.",
+            help="Least similarity of a candidate: the cosine of a network's descriptors, or the "
+            "retriever's own. Default: from the model's card.",
             validator=within(-1, 1),
         ),
     ] = None

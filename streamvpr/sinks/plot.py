@@ -74,7 +74,7 @@ def draw_similarity(series: dict[str, SimilaritySeries], sim_threshold: float, p
             linewidth=1,
             label=f"threshold {sim_threshold:.3g}",
         )
-        panel.set(xlabel="query index", ylabel="best cosine similarity")
+        panel.set(xlabel="query index", ylabel="best similarity")
         panel.grid(alpha=0.25)
         panel.legend(loc="lower right", fontsize="small")
     with warnings.catch_warnings():
