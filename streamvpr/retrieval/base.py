@@ -31,7 +31,8 @@ class Index(Protocol):
     """The signatures of the newest `capacity` places, searched by similarity.
 
     Rows are counted from the oldest that is kept. Similarities are 0 (nothing in common) to 1, or
-    cosines; the same whatever was evicted before.
+    cosines; the same whatever was evicted before. As long as nothing is added, several threads may
+    ask at once.
     """
 
     capacity: int

@@ -89,9 +89,11 @@ class HashBowIndex(RowRing):
 
     def scores(self, signature: Bag) -> NDArray[np.float32]:
         """(N,) similarity to all, 0 to 1, oldest first."""
-        if self._answer is None or self._answer[0] is not signature:
-            self._answer = signature, self._scores(signature)
-        return self._answer[1]
+        # Another thread may ask for another one meanwhile.
+        answer = self._answer
+        if answer is None or answer[0] is not signature:
+            answer = self._answer = signature, self._scores(signature)
+        return answer[1]
 
     def scores_of(self, rows: Rows, signature: Bag) -> NDArray[np.float32]:
         """(K,) similarity to those of rows (K,)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -88,8 +89,10 @@ class InvertedFile(RowRing):
         self._waiting: list[Bag] = []
         self._joined: _Joined | None = None
         self._places_with = np.zeros(words, np.int32)
-        # Of a query's words where they stand in it; -1 for all others.
+        # Of a query's words where they stand in it; -1 for all others. One query at a time has it:
+        # the past of `match` is asked on two threads.
         self._asked = np.full(words, -1, np.int32)
+        self._asking = threading.Lock()
 
     @property
     def nbytes(self) -> int:
@@ -150,12 +153,13 @@ class InvertedFile(RowRing):
         return self.added - len(self._waiting)
 
     def _find_waiting(self, words: NDArray[np.int32]) -> Postings:
-        if self._joined is None:
-            self._joined = _Joined.of(self._waiting)
         waiting = self._joined
-        self._asked[words] = np.arange(len(words), dtype=np.int32)
-        asked = self._asked[waiting.words]
-        self._asked[words] = -1
+        if waiting is None:
+            waiting = self._joined = _Joined.of(self._waiting)
+        with self._asking:
+            self._asked[words] = np.arange(len(words), dtype=np.int32)
+            asked = self._asked[waiting.words]
+            self._asked[words] = -1
         hits = np.flatnonzero(asked >= 0)
         row = self._begin_of_waiting - self.first
         rows, counts = waiting.rows[hits], waiting.counts[hits]
