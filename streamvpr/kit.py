@@ -150,7 +150,7 @@ class Kit:
             weighs_closeness=options.retriever is not RetrieverKind.GLOBAL,
         )
         return Recognizer(
-            database or self._open_database(),
+            database or self._database_with_room(),
             judge,
             exclusion=exclusion,
             thumbnails=shown >= Shown.PLACES,
@@ -168,6 +168,15 @@ class Kit:
                 seed=options.seed,
             ),
         )
+
+    def _database_with_room(self) -> PlaceDatabase:
+        try:
+            return self._open_database()
+        except MemoryError as error:
+            capacity = self._options.capacity
+            raise ConfigError(
+                f"--capacity {capacity}: no memory for so many places ({error}); give less"
+            ) from error
 
     def _open_database(self) -> PlaceDatabase:
         capacity, retriever = self._options.capacity, self._retriever

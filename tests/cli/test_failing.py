@@ -9,6 +9,7 @@ import resource
 import select
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -337,6 +338,23 @@ class TestSignals:
     importlib.util.find_spec("torch") is not None,
     reason="torch is here",
 )
+@pytest.mark.parametrize("retriever", ["global", "hbst"])
+def test_more_places_than_there_is_memory_for(
+    flight: Any, tiny_model: Path, retriever: str
+) -> None:
+    program = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30));"
+        "from streamvpr.cli import main; main()"
+    )
+    line = [sys.executable, "-c", program, "run", str(flight.path), "--model", str(tiny_model)]
+    line += ["--retriever", retriever, "--capacity", "10000000", "--threads", "1"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("streamvpr: error: --capacity 10000000: no memory for so many places")
+
+
 def test_exporting_without_torch_says_what_to_install(cli: Make) -> None:
     result = cli("export", "resnet50-gem")
     assert result.code == 2
