@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from streamvpr.assessed import Assessed
 from streamvpr.background import Background, Unnormalised, WordsBackground
 from streamvpr.centring import Centring, Uncentred
 from streamvpr.frames import Decision, Place, Remembered, Verdict
-from streamvpr.judge import certainty
 from streamvpr.loops import RevisitTracker
 from streamvpr.past import Past
 from streamvpr.sampler import ExclusionWindow
@@ -18,15 +18,14 @@ from streamvpr.sequences import SequenceMatcher
 from streamvpr.support import Support
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
+    from streamvpr.assessed import Proposal
     from streamvpr.comparison import Comparison
     from streamvpr.database import PlaceDatabase
     from streamvpr.frames import Candidate, Described, Keyframe
-    from streamvpr.judge import Judge, Look
+    from streamvpr.judge import Judge
     from streamvpr.sampler import Exclusion
-
-    Proposal = tuple[Candidate, Comparison]
 
 # Where the last query was at a known place, this one is likely near it: so many kept places to
 # either side are looked at, and the most similar of them become candidates.
@@ -34,17 +33,9 @@ CONTINUED_REACH, CONTINUED = 2, 2
 # The candidates whose neighbours are looked at, too: the place just before or after may show more
 # of the same view.
 REFINED = 2
-
-
 # Places that similarity says were never left, of which geometry is asked too: so many at least, and
-# where there are few others as many as makes --top-k. And places on the way since, at one of which
-# the view must have been another.
-LINGERED, STATIONS = 2, 3
-
-
-# A candidate of which so much less agrees at first sight than of one that is accepted is not looked
-# at more closely.
-OUTDONE = 0.8
+# where there are few others as many as makes --top-k.
+LINGERED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +184,7 @@ class Recognizer:
         self, item: Described, comparisons: list[Comparison], before: int | None
     ) -> Decision:
         self._learn_chance(item, comparisons)
-        assessed = _Assessed(item, self._judge)
+        assessed = Assessed(item, self._judge)
         by_words = self._by_words(item, comparisons, before)
         # What similarity and words both propose counts as proposed by words: by either is enough.
         both = {candidate.place.key: (candidate, of) for candidate, of in by_words}
@@ -218,7 +209,7 @@ class Recognizer:
             for place in long[0].unrelated(most, self._random):
                 self._judge.learn_chance(item, place)
 
-    def _add_left(self, own: Comparison, assessed: _Assessed) -> None:
+    def _add_left(self, own: Comparison, assessed: Assessed) -> None:
         """Also places that similarity alone takes for the present view, never left.
 
         A network that knows nothing of headings, or a field like any other, looks alike all the
@@ -295,85 +286,6 @@ class Recognizer:
         if not self._knows_sessions:
             return decision
         return replace(decision, knows_sessions=True)
-
-
-class _Assessed:
-    """What was found out about the candidates of one query, each looked at once."""
-
-    def __init__(self, query: Described, judge: Judge) -> None:
-        self._query = query
-        self._judge = judge
-        self._found: dict[tuple[str | None, str, int], _Found] = {}
-        self._agreed = 0
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-    def add(self, proposals: Iterable[Proposal]) -> None:
-        """Assess those that were not yet, the most promising first."""
-        new = {candidate.place.key: (candidate, of) for candidate, of in proposals}
-        looks = [
-            (key, self._judge.look(self._query, candidate), comparison)
-            for key, (candidate, comparison) in new.items()
-            if key not in self._found
-        ]
-        looks.sort(key=lambda look: -look[1].agreeing)
-        for key, look, comparison in looks:
-            self._found[key] = _Found(self._assess(look), comparison, self._judge.promises(look))
-
-    def add_if_left(self, candidate: Candidate, comparison: Comparison) -> None:
-        """Assess one, and forget it where it does not match or the view was never elsewhere."""
-        look = self._judge.look(self._query, candidate)
-        if not self._judge.promises(look):
-            return
-        way = comparison.since(candidate, STATIONS)
-        if not any(self._judge.looks_elsewhere(self._query, place) for place in way):
-            return
-        decision = self._judge.assess(self._query, look)
-        if decision.accepted:
-            self._found[candidate.place.key] = _Found(decision, comparison, True)
-
-    def similar(self) -> list[Place]:
-        """The candidates that were similar enough."""
-        return [
-            found.decision.match.place
-            for found in self._found.values()
-            if found.decision.match is not None
-            and found.decision.verdict is not Verdict.BELOW_THRESHOLD
-        ]
-
-    def surest(self, most: int) -> list[Proposal]:
-        """The best of the candidates in which geometry saw something."""
-        promising = [found for found in self._found.values() if found.promising]
-        promising.sort(key=lambda found: certainty(found.decision), reverse=True)
-        return [
-            (found.decision.match, found.comparison)
-            for found in promising[:most]
-            if found.decision.match is not None
-        ]
-
-    def decision(self) -> Decision:
-        """The one to name; the first of equals."""
-        if not self._found:
-            return Decision(self._query.keyframe, Verdict.EMPTY_DATABASE)
-        return max((found.decision for found in self._found.values()), key=certainty)
-
-    def _assess(self, look: Look) -> Decision:
-        """Closely, unless another in which clearly more agreed was accepted."""
-        closely = look.agreeing >= OUTDONE * self._agreed
-        decision = self._judge.assess(self._query, look, closely=closely)
-        if decision.accepted:
-            self._agreed = max(self._agreed, look.agreeing)
-        return decision
-
-
-class _Found(NamedTuple):
-    """What was found out about one candidate."""
-
-    decision: Decision
-    comparison: Comparison
-    promising: bool
-    """Whether geometry saw something of the query's view in it."""
 
 
 def _seen(keyframe: Keyframe) -> float | None:
