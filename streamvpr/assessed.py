@@ -45,7 +45,7 @@ class Assessed:
         ]
         looks.sort(key=lambda look: -look[1].agreeing)
         for key, look, comparison in looks:
-            self._found[key] = _Found(self._assess(look), comparison, self._judge.promises(look))
+            self._found[key] = _Found(self._assess(look), comparison, look)
 
     def add_if_left(self, candidate: Candidate, comparison: Comparison) -> None:
         """Assess one, and forget it where it does not match or the view was never elsewhere."""
@@ -57,7 +57,7 @@ class Assessed:
             return
         decision = self._judge.assess(self._query, look)
         if decision.accepted:
-            self._found[candidate.place.key] = _Found(decision, comparison, True)
+            self._found[candidate.place.key] = _Found(decision, comparison, look)
 
     def similar(self) -> list[Place]:
         """The candidates that were similar enough."""
@@ -70,7 +70,7 @@ class Assessed:
 
     def surest(self, most: int) -> list[Proposal]:
         """The best of the candidates in which geometry saw something."""
-        promising = [found for found in self._found.values() if found.promising]
+        promising = [found for found in self._found.values() if self._judge.promises(found.look)]
         promising.sort(key=lambda found: certainty(found.decision), reverse=True)
         return [
             (found.decision.match, found.comparison)
@@ -79,10 +79,17 @@ class Assessed:
         ]
 
     def decision(self) -> Decision:
-        """The one to name; the first of equals."""
+        """The one to name; the first of equals. Where none is accepted all are looked at again."""
         if not self._found:
             return Decision(self._query.keyframe, Verdict.EMPTY_DATABASE)
-        return max((found.decision for found in self._found.values()), key=certainty)
+        best = max((found.decision for found in self._found.values()), key=certainty)
+        if best.accepted:
+            return best
+        again = (
+            self._judge.look_again(self._query, found.look, found.decision)
+            for found in self._found.values()
+        )
+        return max(again, key=certainty)
 
     def _assess(self, look: Look) -> Decision:
         """Closely, unless another in which clearly more agreed was accepted."""
@@ -98,5 +105,4 @@ class _Found(NamedTuple):
 
     decision: Decision
     comparison: Comparison
-    promising: bool
-    """Whether geometry saw something of the query's view in it."""
+    look: Look

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from streamvpr.frames import Candidate, Decision, Described, Verdict, Verification
-from streamvpr.geometry import LEAST_AGREEING, LEAST_MATCHES, Glimpse
+from streamvpr.geometry import LEAST_AGREEING, LEAST_MATCHES, Glimpse, guided_matches
 from streamvpr.watch import part
 
 if TYPE_CHECKING:
@@ -62,12 +62,13 @@ class Judge:
         verifier: Verifier | None,
         min_overlap: float = LEAST_OVERLAP,
         chance: ChanceInliers | None = None,
-        weighs_closeness: bool = False,
+        weighs_features: bool = False,
     ) -> None:
         """`verifier` is None where geometry is off: similarity decides alone. `chance` is None
-        where `min_inliers` is asked of every stream. `weighs_closeness`: whether it is evidence how
-        near the features of two pictures are, wherever they lie."""
-        self._weighs_closeness = weighs_closeness
+        where `min_inliers` is asked of every stream. `weighs_features`: whether it is evidence how
+        near the features of two pictures are, wherever they lie, and how many are found once it is
+        known where to look."""
+        self._weighs_features = weighs_features
         self.sim_threshold = sim_threshold
         self.min_inliers = min_inliers
         self.min_overlap = min_overlap
@@ -121,6 +122,20 @@ class Judge:
         confidence = self.confidence(look.candidate.prominence, verification, self._closeness(look))
         return Decision(query.keyframe, verdict, look.candidate, verification, confidence)
 
+    def look_again(self, query: Described, look: Look, decision: Decision) -> Decision:
+        """What was decided of a candidate that is no match, its confidence by guided matches also.
+
+        Those count as inliers do, but never for more than half of what a match needs: among doors
+        of one corridor a few features lead to as many.
+        """
+        found = decision.verification
+        if not self._weighs_features or found is None or not look.candidate.prominence:
+            return decision
+        guided = min(self._guided(query, look), found.needed // 2)
+        told = replace(found, inliers=max(found.inliers, guided))
+        sure = self.confidence(look.candidate.prominence, told, self._closeness(look))
+        return replace(decision, confidence=sure)
+
     def looks_elsewhere(self, query: Described, place: Place) -> bool:
         """Whether geometry sees nothing of the query's view at a place."""
         return not self._is_enough(self._glimpse(query, place))
@@ -137,13 +152,16 @@ class Judge:
         logarithm of their number over the least that is accepted. 0.5 is a candidate that stands
         out as revisits usually do, with the least inliers where geometry is on. Up to half of
         those, inliers count alike: wrong pairs have as many by chance, and similarity ranks better
-        then.
+        then. Not where features are evidence: guided matches tell those apart.
         """
         evidence = PROMINENCE_WEIGHT * (prominence - USUAL_PROMINENCE)
         if self._verifier is not None:
             needed = self.needed if verification is None else verification.needed
             inliers = 0 if verification is None else verification.inliers
-            told_from_chance = max(inliers, needed / 2)
+            # Before anything can stand out, similarity ranks the few places that there are.
+            guided = closeness is not None and prominence
+            least = LEAST_AGREEING if guided else needed / 2
+            told_from_chance = max(inliers, least)
             evidence += INLIERS_WEIGHT * math.log((1 + told_from_chance) / (1 + needed))
         if closeness is not None:
             least = USUAL_CLOSENESS / 10
@@ -153,9 +171,8 @@ class Judge:
 
     def _closeness(self, look: Look) -> float | None:
         """None where it is no evidence."""
-        if not self._weighs_closeness or not self.verifies:
+        if not self._weighs_features or not self.verifies:
             return None
-        # Before anything can stand out, similarity ranks the few places that there are.
         if look.glimpse is None or not look.candidate.prominence:
             return 0.0
         return look.glimpse.closeness
@@ -190,6 +207,13 @@ class Judge:
         if here is None or there is None:
             return Glimpse(0, 0)
         return part("verify", lambda: verifier.glance(here, there))
+
+    def _guided(self, query: Described, look: Look) -> int:
+        here, there = query.features, look.candidate.place.features
+        if here is None or there is None or look.glimpse is None:
+            return 0
+        view = look.glimpse.view
+        return part("verify", lambda: guided_matches(here, there, view))
 
     def _verify(self, query: Described, place: Place) -> Verification:
         assert self._verifier is not None

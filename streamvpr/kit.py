@@ -89,7 +89,12 @@ class Kit:
         if not options.verify_geom and self._retriever is None:
             return None
         device = "cpu" if self._embedder is None else self._embedder.device
-        extractor = open_extractor(options.feature_kind(), device=device, threads=options.threads)
+        extractor = open_extractor(
+            options.feature_kind(),
+            device=device,
+            threads=options.threads,
+            closely=options.looks_closely(),
+        )
         return LocalDescriber(extractor, self._retriever, verified=options.verify_geom)
 
     @property
@@ -140,6 +145,7 @@ class Kit:
             seed=options.seed,
             geometry=options.geometry,
             camera=self._camera,
+            closely=options.looks_closely(),
         )
         judge = Judge(
             sim_threshold=self._sim_threshold,
@@ -147,7 +153,7 @@ class Kit:
             verifier=verifier if options.verify_geom else None,
             min_overlap=options.min_overlap,
             chance=ChanceInliers(options.feature_kind()) if options.chance else None,
-            weighs_closeness=options.retriever is not RetrieverKind.GLOBAL,
+            weighs_features=options.retriever is not RetrieverKind.GLOBAL,
         )
         return Recognizer(
             database or self._database_with_room(),

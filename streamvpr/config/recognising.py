@@ -220,6 +220,10 @@ class RecognitionOptions(DescribingOptions):
             return self.retriever.features
         return FeatureKind.SIFT if self.rotation_invariant else FeatureKind.ORB
 
+    def looks_closely(self) -> bool:
+        """Whether local features are those of larger pictures."""
+        return self.retriever is RetrieverKind.HYBRID
+
 
 def require_network(options: RecognitionOptions) -> None:
     """Raise ConfigError where something is asked for that a network alone has."""

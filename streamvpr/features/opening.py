@@ -15,15 +15,20 @@ if TYPE_CHECKING:
 
 
 def open_extractor(
-    kind: FeatureKind = FeatureKind.ORB, *, device: str = "cpu", threads: int = 0
+    kind: FeatureKind = FeatureKind.ORB,
+    *,
+    device: str = "cpu",
+    threads: int = 0,
+    closely: bool = False,
 ) -> FeatureExtractor:
     """An extractor of local features of that kind.
 
-    `device` and `threads` (0 for all cores) are for kinds that are networks. Raises ModelError
-    where the network does not run there, and ConfigError where ONNX Runtime is not installed.
+    `device` and `threads` (0 for all cores) are for kinds that are networks. `closely`: ORB's are
+    those of a larger picture, as where they propose places as well. Raises ModelError where the
+    network does not run there, and ConfigError where ONNX Runtime is not installed.
     """
     if kind is FeatureKind.XFEAT:
         return XFeatExtractor(open_feature_network(MODEL, device=device, threads=threads))
     if kind is FeatureKind.SIFT:
         return SiftExtractor()
-    return OrbExtractor()
+    return OrbExtractor(closely=closely)

@@ -4,6 +4,7 @@ from streamvpr.geometry.camera import Camera, Distortion
 from streamvpr.geometry.camera_file import read_camera
 from streamvpr.geometry.correspondence import LEAST_MATCHES, mutual_matches
 from streamvpr.geometry.glimpse import LEAST_AGREEING, Glimpse, glance
+from streamvpr.geometry.guided import guided_matches
 from streamvpr.geometry.verifier import Geometry, Verifier
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Glimpse",
     "Verifier",
     "glance",
+    "guided_matches",
     "mutual_matches",
     "read_camera",
 ]

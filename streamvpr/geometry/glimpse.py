@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Of the thousand of each picture: a seventh of all pairs.
 STRONGEST = 384
+# Where features are looked at closely: of as many of a larger picture, more belong to small parts.
+STRONGEST_CLOSELY = 512
 # Matches that are compared with each other at most.
 MOST_MATCHES = 64
 # Two matches agree where the segment between them turns, and grows, as both features do, within
@@ -53,20 +55,25 @@ class Glimpse:
     closeness: float = 0.0
     """0 to 1: how near the strongest features are to the nearest of the other picture, wherever
     that is; 0 also of a kind of which that is not known."""
+    view: NDArray[np.intp] = field(
+        default_factory=lambda: np.empty((0, 2), np.intp), compare=False, repr=False
+    )
+    """(agreeing, 2) rows of the features that agree."""
 
 
-def glance(query: Features, match: Features) -> Glimpse:
+def glance(query: Features, match: Features, strongest: int = STRONGEST) -> Glimpse:
     """How many of the strongest features moved together, from one picture to the other.
 
     Weak geometric consistency (Jégou, Douze and Schmid, ECCV 2008) with Lowe's clustering of poses
     (IJCV 2004): each match says how the picture turned and grew between the views, and so does the
     segment between each two of them.
     """
-    rows, distances = correspond(query, match, STRONGEST)
-    seen = min(len(query.points), STRONGEST)
+    rows, distances = correspond(query, match, strongest)
+    seen = min(len(query.points), strongest)
     matches = round(len(rows) * len(query.points) / seen) if seen else 0
-    agreeing = _Moved(query, match, rows[:MOST_MATCHES]).agreeing()
-    return Glimpse(matches, agreeing, _closeness(distances, query.kind))
+    compared = rows[:MOST_MATCHES]
+    view = compared[_Moved(query, match, compared).agreeing()]
+    return Glimpse(matches, len(view), _closeness(distances, query.kind), view)
 
 
 def _closeness(distances: NDArray[np.int32] | NDArray[np.float32], kind: FeatureKind) -> float:
@@ -84,13 +91,15 @@ class _Moved:
         turn, self._growth = _change(query, match, rows)
         self._turn = np.exp(1j * turn).astype(np.complex64)
 
-    def agreeing(self) -> int:
-        """The most matches that one similarity explains; those of two are nothing."""
+    def agreeing(self) -> Mask:
+        """(M,) the most matches that one similarity explains; those of two are nothing."""
         if len(self._here) < LEAST_AGREEING:
-            return 0
+            return np.zeros(len(self._here), bool)
         agree = self._agree()
         views = agree[np.argsort(-agree.sum(axis=1), kind="stable")[:TRIED]]
-        return int(self._explained(views).sum(axis=1).max())
+        explained = self._explained(views)
+        most: Mask = explained[explained.sum(axis=1).argmax()]
+        return most
 
     def _agree(self) -> Mask:
         """(M, M): whether two matches moved as the segment between them did."""

@@ -9,7 +9,7 @@ from streamvpr.errors import ConfigError
 from streamvpr.frames import GeometryModel, Verification
 from streamvpr.geometry import epipolar, homography
 from streamvpr.geometry.correspondence import LEAST_MATCHES, mutual_matches
-from streamvpr.geometry.glimpse import Glimpse, glance
+from streamvpr.geometry.glimpse import STRONGEST, STRONGEST_CLOSELY, Glimpse, glance
 from streamvpr.geometry.model_choice import DEPTH, PLANE, gric, noise
 from streamvpr.geometry.overlap import view_overlap
 from streamvpr.geometry.relative import RelationFinder, Structure
@@ -49,12 +49,14 @@ class Verifier:
         seed: int = 0,
         geometry: Geometry = Geometry.HOMOGRAPHY,
         camera: Camera | None = None,
+        closely: bool = False,
     ) -> None:
         """`reproj_thresh`: most reprojection error of an inlier, in pixels of the analysed size.
 
         Pairs with fewer than `least_matches` matches are not tried: they have no inliers. With a
-        `camera`, which took both pictures, there is a pose. Raises ConfigError for the essential
-        matrix without one.
+        `camera`, which took both pictures, there is a pose. `closely`: features are those of larger
+        pictures, and more of them are glanced at. Raises ConfigError for the essential matrix
+        without a camera.
         """
         if geometry is Geometry.ESSENTIAL and camera is None:
             raise ConfigError(
@@ -62,6 +64,7 @@ class Verifier:
             )
         self.least_matches = max(LEAST_MATCHES, least_matches)
         self._geometry = geometry
+        self._strongest = STRONGEST_CLOSELY if closely else STRONGEST
         self._thresh = reproj_thresh
         self._planes = homography.HomographyFitter(reproj_thresh, seed)
         self._lines = epipolar.FundamentalFitter(reproj_thresh, seed)
@@ -75,7 +78,7 @@ class Verifier:
 
     def glance(self, query: Features, match: Features) -> Glimpse:
         """What the strongest features alone say, for a sixth of what `verify` costs."""
-        return glance(query, match)
+        return glance(query, match, self._strongest)
 
     def verify(self, query: Features, match: Features) -> Verification:
         """Match two keyframes and count the inliers of the model that describes them."""

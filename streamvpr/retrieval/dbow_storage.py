@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from streamvpr.retrieval.bits import BYTES
+from streamvpr.bits import BYTES
 from streamvpr.retrieval.node_table import in_order
 from streamvpr.retrieval.vocabulary_tree import MOST_NODES, VocabularyTree, Weighting
 

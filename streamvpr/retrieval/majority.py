@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from streamvpr.retrieval.bits import as_numbers, distances
+from streamvpr.bits import as_numbers, distances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from streamvpr.retrieval.bits import BYTES, as_numbers, distances
+from streamvpr.bits import BYTES, as_numbers, distances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

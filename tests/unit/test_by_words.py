@@ -40,7 +40,7 @@ def described(
 def hybrid(*, geometry: bool = True, gate: float | None = None) -> Recognizer:
     """Similarity asks for 0.99."""
     verifier = Verifier(least_matches=20) if geometry else None
-    judge = Judge(sim_threshold=0.99, min_inliers=20, verifier=verifier, weighs_closeness=True)
+    judge = Judge(sim_threshold=0.99, min_inliers=20, verifier=verifier, weighs_features=True)
     database = PlaceDatabase(100, 3, words=WORDS.open_index(100))
     search = SearchOptions(top_k=2, gps_gate=gate)
     return Recognizer(database, judge, exclusion=Exclusion(gap=5), search=search)
@@ -99,7 +99,7 @@ def test_words_take_memory_that_is_told() -> None:
 
 @pytest.mark.parametrize("closeness", [0.0, 0.01, 0.2])
 def test_closeness_never_lowers_the_confidence(closeness: float) -> None:
-    judge = Judge(sim_threshold=0, min_inliers=20, verifier=None, weighs_closeness=True)
+    judge = Judge(sim_threshold=0, min_inliers=20, verifier=None, weighs_features=True)
     less = judge.confidence(0.7, None, closeness)
     assert judge.confidence(0.7, None, closeness + 0.05) > less
     assert judge.confidence(0.8, None, closeness) > less
