@@ -146,6 +146,8 @@ class Features:
     poses: NDArray[np.uint8] | None = None
     """(N, 2): direction in 1/256 turns, and size in 1/8 octaves; None for a kind that has neither,
     and takes pictures for upright and of one scale."""
+    clear: NDArray[np.bool_] | None = None
+    """(N,) those that stand out clearly enough to make words of; None for all. Not kept."""
 
     @property
     def nbytes(self) -> int:

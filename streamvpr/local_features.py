@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,4 +27,4 @@ class LocalDescriber:
             return None, None
         features = self.extractor.extract(keyframe.gray, keyframe.width)
         words = None if self.retriever is None else self.retriever.describe(features)
-        return (features if self.verified else None), words
+        return (replace(features, clear=None) if self.verified else None), words

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Train the vocabulary that ships, from the pictures of vocabulary_pictures.py.
 
-    pip install scikit-image
-    python tools/train_vocabulary.py models/orb-vocabulary.npz
+    python tools/fetch_photographs.py photographs
+    python tools/train_vocabulary.py photographs models/orb-vocabulary.npz
 
-The same bytes each time with the same versions of NumPy, OpenCV and scikit-image. Prints what the
+The same bytes each time with the same versions of NumPy and OpenCV. Prints what the
 file holds, as JSON.
 """
 
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Find, train, write; 1 with a line on stderr when something fails."""
     options = parse(arguments)
     try:
-        found = [descriptors_of(luma) for _, luma in pictures(options.seed)]
+        found = [descriptors_of(luma) for _, luma in pictures(options.photographs, options.seed)]
         numbers = np.repeat(np.arange(len(found)), [len(part) for part in found])
         print(f"{len(numbers)} descriptors of {len(found)} pictures", file=sys.stderr)
         tree = train_tree(
@@ -58,6 +58,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("photographs", type=Path, help="where fetch_photographs.py put them")
     parser.add_argument("output", type=Path, help="a name that ends in .npz or .txt")
     parser.add_argument("--branching", type=int, default=10, metavar="K")
     parser.add_argument("--levels", type=int, default=4, metavar="L")

@@ -1,13 +1,13 @@
-"""Pictures that the bundled vocabulary is trained on: photographs that are free, and made-up ones.
+"""What the bundled vocabularies are trained on: photographs that are free, and made-up pictures.
 
-The photographs are of the scikit-image package (`pip install scikit-image`): those alone that their
-own description there calls CC0 or public domain. Each is seen from several sides, mirrored too,
-since ORB's bits of a mirrored corner are others.
+The photographs are carried by packages of public registries; vocabulary_photographs.csv says whose
+they are and how they are free, and fetch_photographs.py fetches them. Each is seen from several
+sides, mirrored too, since ORB's bits of a mirrored corner are others.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from streamvpr.frames import Image
 
 WIDTH, HEIGHT = 640, 480
+# Larger photographs are shrunk first: what a crop of thousands of pixels shows is noise.
+LARGEST_SIDE = 1600
 VIEWS_OF_A_PHOTOGRAPH = 30
 VIEWS_OF_THE_GROUND = 60
 STRETCHES, FRAMES_A_STRETCH = 6, 5
@@ -38,40 +40,41 @@ SKEW = 0.12
 
 @dataclass(frozen=True, slots=True)
 class Photograph:
-    """One that may be used for anything."""
+    """One that is free to be used, and how."""
 
+    registry: str
+    """debian, npm or pypi."""
+    package: str
+    """As the registry is asked for it."""
     file: str
-    """Its name in skimage/data."""
-    credit: str
-    """Whose it is, and how it is free."""
+    """Its path in the unpacked package."""
+    author: str
+    licence: str
+
+    def path(self, folder: Path) -> Path:
+        """Where it lies, of packages that are unpacked into folders of their names."""
+        return folder / self.package / self.file
 
 
-PHOTOGRAPHS = (
-    Photograph("astronaut.png", "NASA, public domain"),
-    Photograph("brick.png", "CC0Textures, CC0"),
-    Photograph("camera.png", "Lav Varshney, CC0"),
-    Photograph("chelsea.png", "Stefan van der Walt, CC0"),
-    Photograph("clock_motion.png", "Stefan van der Walt, public domain"),
-    Photograph("coffee.png", "Rachel Michetti, CC0"),
-    Photograph("grass.png", "linolafett, CC0"),
-    Photograph("gravel.png", "CC0Textures, CC0"),
-    Photograph("hubble_deep_field.jpg", "NASA, public domain"),
-    Photograph("rocket.jpg", "SpaceX, public domain"),
-)
+def _listed() -> tuple[Photograph, ...]:
+    with (Path(__file__).parent / "vocabulary_photographs.csv").open(newline="") as file:
+        return tuple(Photograph(**row) for row in csv.DictReader(file))
 
 
-def pictures(seed: int) -> Iterator[tuple[str, Image]]:
+PHOTOGRAPHS = _listed()
+
+
+def pictures(folder: Path, seed: int) -> Iterator[tuple[str, Image]]:
     """Names and lumas (H, W) uint8 of all of them, the same every time for one seed.
 
-    Raises FileNotFoundError where scikit-image, or one of its photographs, is not installed.
+    Raises FileNotFoundError where a photograph is not in the folder.
     """
     chance = np.random.default_rng(seed)
-    folder = photographs_folder()
     for photograph in PHOTOGRAPHS:
-        whole = _read(folder / photograph.file)
-        yield photograph.file, whole
+        path = photograph.path(folder)
+        whole = _read(path)
         for number in range(VIEWS_OF_A_PHOTOGRAPH):
-            yield f"{photograph.file} {number}", _view(whole, chance)
+            yield f"{photograph.package} {path.name} {number}", _view(whole, chance)
     ground = cv2.cvtColor(demo.make_ground(), cv2.COLOR_RGB2GRAY)
     for number in range(VIEWS_OF_THE_GROUND):
         yield f"ground {number}", _view(np.asarray(ground, np.uint8), chance)
@@ -79,14 +82,6 @@ def pictures(seed: int) -> Iterator[tuple[str, Image]]:
         yield f"flight {number}", luma
     for number in range(DEAD_LEAVES):
         yield f"leaves {number}", dead_leaves(chance)
-
-
-def photographs_folder() -> Path:
-    """Where scikit-image keeps its pictures. Raises FileNotFoundError without the package."""
-    found = importlib.util.find_spec("skimage")
-    if found is None or not found.submodule_search_locations:
-        raise FileNotFoundError("scikit-image is not installed; pip install scikit-image")
-    return Path(found.submodule_search_locations[0]) / "data"
 
 
 def dead_leaves(chance: np.random.Generator) -> Image:
@@ -137,12 +132,12 @@ def _one_over_f(
 
 
 def _read(path: Path) -> Image:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; pip install scikit-image")
-    luma = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    luma = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
     if luma is None:
-        raise FileNotFoundError(f"{path} is no picture; install scikit-image anew")
-    return np.asarray(luma, np.uint8)
+        raise FileNotFoundError(f"{path} is missing; python tools/fetch_photographs.py FOLDER")
+    smaller = min(1.0, LARGEST_SIDE / max(luma.shape))
+    size = round(luma.shape[1] * smaller), round(luma.shape[0] * smaller)
+    return np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _view(whole: Image, chance: np.random.Generator) -> Image:

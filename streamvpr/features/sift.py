@@ -11,6 +11,8 @@ from streamvpr.features.keypoints import BYTES_PER_POSE, poses, telling_first
 from streamvpr.frames import FeatureKind, Features
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from streamvpr.frames import Image
 
 MOST_FEATURES = 1000
@@ -19,6 +21,11 @@ MOST_FEATURES = 1000
 LARGEST_SIDE = 480
 # A quarter of OpenCV's: fields and dim corridors have no stronger contrasts.
 CONTRAST_THRESHOLD = 0.01
+# Half of OpenCV's: the words of fainter features are those of noise, which all dim pictures share.
+# So many are made into words of any picture.
+CLEAR_CONTRAST, LEAST_CLEAR = 0.02, 50
+# OpenCV asks this share of a threshold of each blob.
+LAYERS = 3
 DESCRIPTOR_BYTES = 128
 BYTES_PER_FEATURE = DESCRIPTOR_BYTES + 2 * 4 + BYTES_PER_POSE
 SMALLEST_PICTURE = 8
@@ -43,6 +50,7 @@ class SiftExtractor:
         points = np.empty((0, 2), np.float32)
         descriptors = np.empty((0, DESCRIPTOR_BYTES), np.uint8)
         directed = np.empty((0, BYTES_PER_POSE), np.uint8)
+        contrasts = np.empty(0, np.float32)
         if min(height, width) >= SMALLEST_PICTURE:
             keypoints, found = self._sift.detectAndCompute(gray, None)
             if found is not None:
@@ -50,6 +58,7 @@ class SiftExtractor:
                 kept = strongest[: self._most]
                 kept = kept[telling_first([keypoints[row] for row in kept])]
                 directed = poses(keypoints)[kept]
+                contrasts = np.array([keypoints[row].response for row in kept], np.float32)
                 analysed = np.asarray(cv2.KeyPoint.convert(list(keypoints)), np.float64)[kept]
                 points = ((analysed + 0.5) * scale - 0.5).astype(np.float32)
                 descriptors = found[kept].astype(np.uint8)
@@ -60,4 +69,14 @@ class SiftExtractor:
             kind=FeatureKind.SIFT,
             size=(source_width, round(height * scale)),
             poses=directed,
+            clear=_clear(contrasts),
         )
+
+
+def _clear(contrasts: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(N,) which features are clear."""
+    least = np.float32(CLEAR_CONTRAST / LAYERS)
+    if len(contrasts) > LEAST_CLEAR:
+        least = min(least, np.sort(contrasts)[-LEAST_CLEAR])
+        return np.asarray(contrasts >= least)
+    return np.ones(len(contrasts), bool)

@@ -50,10 +50,13 @@ class DBowRetriever:
 
 
 class DBowIndex(RowRing):
-    """The bags of the newest `capacity` places, compared by DBoW2's L1 score.
+    """The bags of the newest `capacity` places, compared by DBoW2's L1 score, rare words first.
 
-    Of two bags with weights v and w of sum 1 that is 1 - |v - w| / 2, or the sum of min(v, w) over
-    the words that both have: 0 to 1, and 1 for the same weights.
+    DBoW2's score of two bags with weights v and w of sum 1 is 1 - |v - w| / 2, or the sum of
+    min(v, w) over the words that both have. Here each word counts by how rare it is among the
+    places that are kept, r: sum(r min(v, w)) / sum(r v) of a query v, 0 to 1, and 1 for the same
+    bag. A vocabulary's own weights are those of the pictures that it was learned of; what every
+    place of a stream has, a lawn or a wall of tiles, tells nothing there.
 
     `scores` reads up to MOST_POSTINGS postings, the query's rarest words first. Where its words
     have more, scores lack what the most frequent ones would add, the same words for all places;
@@ -88,8 +91,10 @@ class DBowIndex(RowRing):
 
     def scores(self, signature: Bag) -> NDArray[np.float32]:
         """(N,) similarity to all, oldest first."""
-        rarest = self._rarest(signature.words)
-        words, own = signature.words[rarest], self._normalised(signature)[rarest]
+        frequencies = self._file.frequency(signature.words)
+        read = _rarest(frequencies)
+        words, own = signature.words[read], self._normalised(signature)[read]
+        rarities = self._rarities(signature)[read]
         weights = self._weights[words]
         scales = self._scales[self.slots(np.arange(len(self)))]
 
@@ -97,7 +102,8 @@ class DBowIndex(RowRing):
             # What is evicted is added up as well, and then left out.
             rows = np.maximum(found.rows.astype(np.int64) + found.row, 0)
             theirs = found.each(weights) * found.counts * scales[rows]
-            return np.asarray(np.minimum(theirs, found.each(own)), np.float32)
+            both = np.minimum(theirs, found.each(own)) * found.each(rarities)
+            return np.asarray(both, np.float32)
 
         return self._file.sums(words, shared).astype(np.float32)
 
@@ -106,10 +112,10 @@ class DBowIndex(RowRing):
         return self.scores(signature)[rows]
 
     def exact_score(self, row: int, signature: Bag) -> float:
-        """Similarity to that of a row, of all words, the same whatever else is kept."""
+        """Similarity to that of a row, of all words."""
         theirs = self._weights[signature.words] * self._file.counts(row, signature.words)
         theirs *= self._scales[self.slot(row)]
-        shared = np.minimum(theirs, self._normalised(signature))
+        shared = np.minimum(theirs, self._normalised(signature)) * self._rarities(signature)
         # One after the other, as `scores` adds them up.
         return float(np.bincount(np.zeros(len(shared), np.intp), shared, 1)[0].astype(np.float32))
 
@@ -118,14 +124,13 @@ class DBowIndex(RowRing):
         best = scores.max(initial=0)
         return scores / best if best > 0 else scores
 
-    def _rarest(self, words: NDArray[np.int32]) -> NDArray[np.intp]:
-        """Which of the words (Q,) are read, increasing."""
-        frequencies = self._file.frequency(words)
-        if int(frequencies.sum()) <= MOST_POSTINGS:
-            return np.arange(len(words))
-        order = np.argsort(frequencies, kind="stable")
-        read = np.searchsorted(np.cumsum(frequencies[order]), MOST_POSTINGS, side="right")
-        return np.sort(order[: max(1, int(read))])
+    def _rarities(self, bag: Bag) -> NDArray[np.float32]:
+        """(Q,) how rare each word is among the places that are kept, over what all of the query's
+        own weight comes to."""
+        frequencies = self._file.frequency(bag.words)
+        rare = np.log((self._file.counted + 1) / (frequencies + 0.5))
+        whole = float((self._normalised(bag) * rare).sum(dtype=np.float64))
+        return np.asarray(rare / whole if whole > 0 else rare, np.float32)
 
     def _values(self, bag: Bag) -> NDArray[np.float32]:
         return self._weights[bag.words] * np.minimum(bag.counts, MOST_COUNTED).astype(np.uint8)
@@ -133,6 +138,15 @@ class DBowIndex(RowRing):
     def _normalised(self, bag: Bag) -> NDArray[np.float32]:
         values = self._values(bag)
         return values * _scale(values)
+
+
+def _rarest(frequencies: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Which of a query's words, of which there are so many (Q,), are read, increasing."""
+    if int(frequencies.sum()) <= MOST_POSTINGS:
+        return np.arange(len(frequencies))
+    order = np.argsort(frequencies, kind="stable")
+    read = np.searchsorted(np.cumsum(frequencies[order]), MOST_POSTINGS, side="right")
+    return np.sort(order[: max(1, int(read))])
 
 
 def _scale(values: NDArray[np.float32]) -> np.float32:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
+from streamvpr.retrieval.local_axes import LocalAxes
 from streamvpr.retrieval.mixture import Mixture
 from streamvpr.retrieval.parameters import Parameters
 from streamvpr.retrieval.projection import Projection
 from streamvpr.retrieval.ring import RetrieverRing
 from streamvpr.retrieval.sampling import sampled, unheard
-from streamvpr.retrieval.unit_vectors import NUMBERS, unit_vectors, vectors_of
+from streamvpr.retrieval.unit_vectors import unit_vectors, vectors_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,10 +40,8 @@ class Fisher:
 
     name: ClassVar[str] = "fisher"
     kind: FeatureKind
-    local_mean: NDArray[np.float32]
-    """(d,) of all features."""
-    local_axes: NDArray[np.float32]
-    """(d', d) of all features."""
+    local: LocalAxes
+    """Of all features, d' of them."""
     mixture: Mixture
     projection: Projection
 
@@ -56,8 +55,7 @@ class Fisher:
         vectors = vectors_of(features, self.kind)
         if not len(vectors):
             return self.projection.nothing
-        along = _along(vectors, self.local_mean, self.local_axes)
-        return self.projection.descriptor(gradients(along, self.mixture))
+        return self.projection.descriptor(gradients(self.local.along(vectors), self.mixture))
 
     def open_index(self, capacity: int) -> RetrieverRing:
         """An empty ring of its descriptors."""
@@ -80,21 +78,17 @@ class Fisher:
         Raises ValueError for too few of them.
         """
         vectors = sampled(pictures, kind, seed)
-        mean = vectors.mean(axis=0)
-        across = Projection.learn([(vectors - mean)[:, None]], local_axes).axes
-        mixture = Mixture.learn(_along(vectors, mean, across), components, seed, progress)
+        local = LocalAxes.learn(vectors, local_axes)
+        mixture = Mixture.learn(local.along(vectors), components, seed, progress)
         described = (
-            gradients(_along(unit_vectors(p, kind), mean, across), mixture)[None]
-            for p in pictures
-            if len(p)
+            gradients(local.along(unit_vectors(p, kind)), mixture)[None] for p in pictures if len(p)
         )
-        return cls(kind, mean, across, mixture, Projection.learn(described, axes))
+        return cls(kind, local, mixture, Projection.learn(described, axes))
 
     def parameters(self) -> Parameters:
         """What `of` makes it from again."""
         arrays = {
-            "local_mean": self.local_mean,
-            "local_axes": self.local_axes,
+            **self.local.arrays,
             "weights": self.mixture.weights,
             "means": self.mixture.means,
             "variances": self.mixture.variances,
@@ -105,16 +99,10 @@ class Fisher:
     @classmethod
     def of(cls, parameters: Parameters) -> Self:
         """That of a file's parameters. Raises ModelError for what does not fit together."""
-        numbers = NUMBERS[parameters.kind]
-        across = parameters.floats("local_axes", None, numbers)
-        mixture = Mixture.of(parameters, len(across))
-        return cls(
-            parameters.kind,
-            parameters.floats("local_mean", numbers),
-            across,
-            mixture,
-            Projection.of(parameters, len(mixture.weights), 2 * len(across)),
-        )
+        local = LocalAxes.of(parameters)
+        mixture = Mixture.of(parameters, len(local.axes))
+        projection = Projection.of(parameters, len(mixture.weights), 2 * len(local.axes))
+        return cls(parameters.kind, local, mixture, projection)
 
 
 def gradients(vectors: NDArray[np.float32], mixture: Mixture) -> NDArray[np.float32]:
@@ -130,10 +118,3 @@ def gradients(vectors: NDArray[np.float32], mixture: Mixture) -> NDArray[np.floa
     both /= np.sqrt(mixture.weights)[:, None]
     rooted = np.sign(both) * np.sqrt(np.abs(both))
     return np.asarray(rooted / max(float(np.linalg.norm(rooted)), 1e-12), np.float32)
-
-
-def _along(
-    vectors: NDArray[np.float32], mean: NDArray[np.float32], axes: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """(N, d') of vectors (N, d)."""
-    return np.asarray((vectors - mean) @ axes.T, np.float32)

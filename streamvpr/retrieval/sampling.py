@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from streamvpr.frames import FeatureKind
 
-# 128 numbers of 4 bytes each: 50 MB. k-means of 1,000 centres wants a hundred for each.
-MOST_SAMPLED = 100_000
+# 128 numbers of 4 bytes each: 100 MB. k-means of 4,000 centres wants fifty for each.
+MOST_SAMPLED = 200_000
 
 Progress = Callable[[str, int, int], None]
 """What is being learned, how many steps of it are done, and of how many."""

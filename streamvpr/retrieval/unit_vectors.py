@@ -36,7 +36,14 @@ def unit_vectors(descriptors: NDArray[np.generic], kind: FeatureKind) -> NDArray
 
 
 def vectors_of(features: Features, kind: FeatureKind) -> NDArray[np.float32]:
-    """(N, d) of a picture's features. Raises ValueError for those of another kind."""
+    """(N, d) of a picture's clear features. Raises ValueError for those of another kind."""
     if features.kind is not kind:
         raise ValueError(f"features are {features.kind}, not {kind}")
-    return unit_vectors(features.descriptors, kind)
+    return unit_vectors(clear_descriptors(features), kind)
+
+
+def clear_descriptors(features: Features) -> NDArray[np.generic]:
+    """(N, ...) of the features that stand out clearly."""
+    if features.clear is None:
+        return features.descriptors
+    return features.descriptors[features.clear]

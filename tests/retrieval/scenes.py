@@ -19,7 +19,7 @@ from streamvpr.retrieval.vlad import Vlad
 WIDTH, HEIGHT = 240, 180
 MOST = 200
 SIZES = {
-    "vlad": {"centres": 16, "axes": 63},
+    "vlad": {"centres": 16, "local_axes": 16},
     "fisher": {"components": 8, "local_axes": 16, "axes": 63},
     "bow": {"words": 100},
 }

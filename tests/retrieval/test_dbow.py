@@ -1,4 +1,4 @@
-"""Places by words of a vocabulary tree: DBoW2's score, whatever was evicted."""
+"""Places by words of a vocabulary tree: DBoW2's score, each word by how rare it is."""
 
 from __future__ import annotations
 
@@ -57,19 +57,36 @@ def l1_score(one: Bag, other: Bag) -> float:
     return 1 - sum(abs(v.get(word, 0) - w.get(word, 0)) for word in v.keys() | w.keys()) / 2
 
 
+def rare_score(place: Bag, query: Bag, places: list[Bag]) -> float:
+    """The same with each word by how rare it is among places, from its definition."""
+    v, w = vector(query), vector(place)
+    rare = {
+        word: np.log((len(places) + 1) / (sum(word in one.words for one in places) + 0.5))
+        for word in v
+    }
+    whole = sum(rare[word] * v[word] for word in v)
+    return sum(rare[word] * min(v[word], w.get(word, 0)) for word in v) / whole if v else 0.0
+
+
+def counted(index: DBowIndex, places: list[Bag]) -> list[Bag]:
+    """The places by which rarity is judged: of a run that is evicted in part, all."""
+    return places[len(places) - index._file.counted :]
+
+
 bags = st.lists(st.integers(0, WORDS - 1), max_size=30).map(bag)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(bags, min_size=1, max_size=40), bags, st.integers(1, 12))
-def test_scores_are_dbow2s_whatever_the_ring_let_go(
+def test_scores_are_by_rarity_whatever_the_ring_let_go(
     places: list[Bag], query: Bag, capacity: int
 ) -> None:
     index = DBowIndex(capacity, WEIGHTS)
     for place in places:
         index.add(place)
     kept = places[-capacity:]
-    expected = [l1_score(place, query) for place in kept]
+    told = counted(index, places)
+    expected = [rare_score(place, query, told) for place in kept]
     assert len(index) == len(kept)
     assert index.first == len(places) - len(kept)
     scores = index.scores(query)
@@ -90,9 +107,12 @@ def test_scores_over_many_runs_are_those_of_each_place() -> None:
     for place in places:
         index.add(place)
     kept = places[-index.capacity :]
+    told = counted(index, places)
+    assert len(told) > len(kept)
     for query in (*crowd(2, 3), kept[0], kept[-1]):
         scores = index.scores(query)
-        assert scores == pytest.approx([l1_score(place, query) for place in kept], abs=1e-6)
+        wanted = [rare_score(place, query, told) for place in kept]
+        assert scores == pytest.approx(wanted, abs=1e-5)
         exact = [index.exact_score(row, query) for row in range(len(kept))]
         assert exact == scores.tolist()
 
@@ -109,20 +129,37 @@ def test_a_place_is_itself_and_nothing_like_one_without_common_words() -> None:
     assert index.exact_score(2, bag([1])) == 0
 
 
-def test_an_exact_score_is_the_same_whatever_else_is_kept(
+def test_where_all_words_are_as_rare_scores_are_dbow2s() -> None:
+    places = [bag([word, (word + 1) % 10, (word + 2) % 10]) for word in range(10)]
+    index = DBowIndex(20, WEIGHTS)
+    for place in places:
+        index.add(place)
+    for query in places:
+        wanted = [l1_score(place, query) for place in places]
+        assert index.scores(query) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_what_all_places_have_tells_little() -> None:
+    index = DBowIndex(60, np.ones(WORDS, np.float32))
+    for number in range(40):
+        index.add(bag([0, 1, 2, 3, 4 + number]))
+    scores = index.scores(bag([0, 1, 2, 9]))
+    assert scores.argmax() == 5
+    assert scores[5] > 0.75
+    assert scores[6] < 0.05
+
+
+def test_an_exact_score_lacks_nothing_that_a_bounded_search_leaves_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    places = crowd(3, 400)
-    alone = DBowIndex(1, WEIGHTS)
-    alone.add(places[350])
-    among = DBowIndex(300, WEIGHTS)
-    for place in places:
-        among.add(place)
+    index = DBowIndex(300, WEIGHTS)
+    for place in crowd(3, 400):
+        index.add(place)
     query = crowd(4, 1)[0]
-    assert among.exact_score(350 - among.first, query) == alone.exact_score(0, query)
-    # Nor does it lack the words that a bounded search leaves out.
+    whole = index.scores(query)
     monkeypatch.setattr(dbow, "MOST_POSTINGS", 100)
-    assert among.exact_score(350 - among.first, query) == alone.exact_score(0, query)
+    assert (index.scores(query) < whole).any()
+    assert [index.exact_score(row, query) for row in range(300)] == whole.tolist()
 
 
 def test_a_bounded_search_reads_the_rarest_words(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,8 +172,9 @@ def test_a_bounded_search_reads_the_rarest_words(monkeypatch: pytest.MonkeyPatch
     read = index.scores(query)
     assert (read <= whole).all()
     alike = np.arange(600) % 40 == 3
-    assert read[alike] == pytest.approx(1 / 3)
+    assert (read[alike] > 0.9).all()
     assert (read[~alike] == 0).all()
+    assert (whole[~alike] > 0).all()
 
 
 def test_what_is_no_bag_of_its_words_is_refused() -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from streamvpr.frames import FeatureKind
 from streamvpr.retrieval.kmeans import learn_centres, nearest
-from streamvpr.retrieval.projection import Projection
+from streamvpr.retrieval.projection import Projection, is_featureless
 from streamvpr.retrieval.unit_vectors import unit_vectors
 from streamvpr.retrieval.vlad import residuals
 
-from .scenes import UNSEEN, bundled, features, learn, learned
+from .scenes import UNSEEN, bundled, features, learn, learned, with_descriptors
 
 
 def points(seed: int, count: int = 200, numbers: int = 8) -> np.ndarray:
@@ -90,6 +92,27 @@ def test_bits_make_descriptors_as_well() -> None:
     for row, scene in enumerate(UNSEEN):
         view = features(scene, 1, FeatureKind.ORB)
         assert ring.scores(encoder.describe(view)).argmax() == row
+
+
+def test_no_number_of_a_descriptor_outweighs_the_others() -> None:
+    encoder = learned("vlad")
+    vectors = encoder.local.along(unit_vectors(features(100).descriptors, FeatureKind.SIFT))
+    plain = np.concatenate([residuals(vectors, centres) for centres in encoder.centres]).ravel()
+    rooted = encoder.describe(with_descriptors(features(100).descriptors))
+    assert rooted[-1] == 0
+    np.testing.assert_array_equal(np.sign(rooted[:-1]), np.sign(plain))
+    np.testing.assert_allclose(rooted[:-1] ** 2, np.abs(plain) / np.abs(plain).sum(), atol=1e-6)
+
+
+def test_faint_features_make_no_words() -> None:
+    encoder, whole = learned("vlad"), features(100)
+    clear = np.arange(len(whole.points)) % 3 == 0
+    found = encoder.describe(replace(whole, clear=clear))
+    np.testing.assert_array_equal(
+        found, encoder.describe(with_descriptors(whole.descriptors[clear]))
+    )
+    nothing = encoder.describe(replace(whole, clear=np.zeros(len(clear), bool)))
+    assert is_featureless(nothing)
 
 
 def test_root_sift_and_bits_have_length_1() -> None:

@@ -134,7 +134,7 @@ def storage(tree: VocabularyTree, path: Path, *, dbow3: bool, size: int = 32) ->
 def test_what_ships_is_read() -> None:
     tree = read_vocabulary(bundled_vocabulary())
     assert tree.words > 1000
-    assert bundled_vocabulary().stat().st_size < 3_000_000
+    assert bundled_vocabulary().stat().st_size < 5_000_000
 
 
 @pytest.mark.parametrize("name", ["own.npz", "dbow2.txt"])
@@ -264,7 +264,7 @@ def test_a_text_that_is_none_is_refused_with_the_reason(
         (struct.pack("<Q?I", DBOW3_MAGIC, False, 1 << 31), "nodes"),
         (struct.pack("<Q?I4i", DBOW3_MAGIC, False, 1 << 23, 10, 6, 0, 0), "too early"),
         (b"\x1f\x8b" + b"\x00" * 100, "damaged"),
-        (gzip.compress(b"<opencv_storage/>"), "no vocabulary"),
+        (gzip.compress(b"<opencv_storage/>", mtime=0), "no vocabulary"),
         (b"%YAML:1.0\n---\nvocabulary:\n   k: 10\n   L: 5\n", "weightingType"),
         (b"%YAML:1.0\nvocabulary:\n k: 10\n L: 5\n weightingType: 0\n", "0 nodes"),
     ],

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from streamvpr.features import OrbExtractor, open_extractor
-from streamvpr.features.sift import BYTES_PER_FEATURE, LARGEST_SIDE, MOST_FEATURES, SiftExtractor
+from streamvpr.features.sift import (
+    BYTES_PER_FEATURE,
+    CLEAR_CONTRAST,
+    LARGEST_SIDE,
+    LAYERS,
+    LEAST_CLEAR,
+    MOST_FEATURES,
+    SiftExtractor,
+    _clear,
+)
 from streamvpr.frames import FeatureKind, Features
 from streamvpr.geometry import Verifier, mutual_matches
 from streamvpr.geometry.correspondence import unit_vectors
@@ -117,3 +126,13 @@ def test_kinds_are_not_compared_with_each_other() -> None:
     orb = OrbExtractor().extract(half(texture(0)), WIDTH)
     with pytest.raises(ValueError, match="sift features cannot be compared with orb"):
         mutual_matches(features(texture(0)), orb)
+
+
+def test_faint_features_are_known_as_such() -> None:
+    contrasts = np.linspace(0.1, 0.003, 600).astype(np.float32)
+    found = _clear(contrasts)
+    assert found.sum() == (contrasts >= CLEAR_CONTRAST / LAYERS).sum() > LEAST_CLEAR
+    # Of dim pictures the strongest, and of those with few features all.
+    assert _clear(contrasts / 20).tolist() == [True] * LEAST_CLEAR + [False] * (600 - LEAST_CLEAR)
+    assert _clear(contrasts[:LEAST_CLEAR] / 20).all()
+    assert _clear(np.empty(0, np.float32)).shape == (0,)
