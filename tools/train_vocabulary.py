@@ -61,7 +61,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("photographs", type=Path, help="where fetch_photographs.py put them")
     parser.add_argument("output", type=Path, help="a name that ends in .npz or .txt")
     parser.add_argument("--branching", type=int, default=10, metavar="K")
-    parser.add_argument("--levels", type=int, default=4, metavar="L")
+    parser.add_argument("--levels", type=int, default=5, metavar="L")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(arguments)
 

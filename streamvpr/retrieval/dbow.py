@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.int64]
 
-# So many are read in some 4 ms; a million words have fewer among 20,000 places. Of 10,000 words all
-# are read among the first 1,000 or 2,000 places. Where only an eighth of the postings is read, far
-# fewer places are found: many places want many words.
+# So many are read in some 4 ms; 100,000 words have hardly more among 20,000 places. Of 10,000 words
+# all are read among the first 1,000 or 2,000 places. Where only an eighth of the postings is read,
+# far fewer places are found: many places want many words.
 MOST_POSTINGS = 125_000
 
 
