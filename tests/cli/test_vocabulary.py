@@ -61,8 +61,8 @@ def test_info_says_what_the_bundled_one_holds(cli: Cli) -> None:
     done = cli("vocabulary", "info", bundled_vocabulary())
     assert done.code == 0
     (said,) = done.lines
-    assert (said["k"], said["L"], said["weighting"]) == (10, 4, "tf-idf")
-    assert said["words"] > 1000
+    assert (said["k"], said["L"], said["weighting"]) == (10, 5, "tf-idf")
+    assert said["words"] > 90_000
 
 
 def test_dbow2s_text_is_written_and_described(cli: Cli, tour: Path, tmp_path: Path) -> None:
