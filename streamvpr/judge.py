@@ -159,9 +159,8 @@ class Judge:
             needed = self.needed if verification is None else verification.needed
             inliers = 0 if verification is None else verification.inliers
             # Before anything can stand out, similarity ranks the few places that there are.
-            guided = closeness is not None and prominence
-            least = LEAST_AGREEING if guided else needed / 2
-            told_from_chance = max(inliers, least)
+            features_tell = closeness is not None and prominence
+            told_from_chance = max(inliers, LEAST_AGREEING if features_tell else needed / 2)
             evidence += INLIERS_WEIGHT * math.log((1 + told_from_chance) / (1 + needed))
         if closeness is not None:
             least = USUAL_CLOSENESS / 10

@@ -10,6 +10,7 @@ import numpy as np
 from streamvpr.bits import as_numbers, distances
 from streamvpr.features.keypoints import PER_OCTAVE, TURN
 from streamvpr.frames import FeatureKind
+from streamvpr.geometry.glimpse import FAR
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 # Analysed pixels from where a view sends a feature to where its match is sought: wide at first, as
 # the view is that of a few features.
 RADII = 16.0, 8.0, 6.0
-# Descriptors that differ in more bits are not alike, wherever they lie.
-FAR = 50
 # Directions of ORB's corners scatter by ten degrees, their sizes by a level or two of the pyramid.
 MOST_TURN = np.deg2rad(30)
 MOST_GROWTH = 0.7
