@@ -152,7 +152,8 @@ class Judge:
         logarithm of their number over the least that is accepted. 0.5 is a candidate that stands
         out as revisits usually do, with the least inliers where geometry is on. Up to half of
         those, inliers count alike: wrong pairs have as many by chance, and similarity ranks better
-        then. Not where features are evidence: guided matches tell those apart.
+        then. Where features are evidence, guided matches tell those apart, down to as many as
+        unrelated pairs of this stream have.
         """
         evidence = PROMINENCE_WEIGHT * (prominence - USUAL_PROMINENCE)
         if self._verifier is not None:
@@ -160,13 +161,19 @@ class Judge:
             inliers = 0 if verification is None else verification.inliers
             # Before anything can stand out, similarity ranks the few places that there are.
             features_tell = closeness is not None and prominence
-            told_from_chance = max(inliers, LEAST_AGREEING if features_tell else needed / 2)
+            least = self._meaningless(needed) if features_tell else needed / 2
+            told_from_chance = max(inliers, least)
             evidence += INLIERS_WEIGHT * math.log((1 + told_from_chance) / (1 + needed))
         if closeness is not None:
-            least = USUAL_CLOSENESS / 10
-            evidence += CLOSENESS_WEIGHT * math.log((closeness + least) / USUAL_CLOSENESS)
+            nearly_none = USUAL_CLOSENESS / 10
+            evidence += CLOSENESS_WEIGHT * math.log((closeness + nearly_none) / USUAL_CLOSENESS)
         # The logistic function, written so that no evidence overflows it.
         return (1 + math.tanh(evidence / TEMPERATURE / 2)) / 2
+
+    def _meaningless(self, needed: int) -> float:
+        """Inliers up to which all count alike."""
+        by_chance = 0.0 if self._chance is None else self._chance.meaningless
+        return max(LEAST_AGREEING, min(by_chance, needed / 2))
 
     def _closeness(self, look: Look) -> float | None:
         """None where it is no evidence."""

@@ -48,6 +48,13 @@ class ChanceInliers:
         seen = float(np.quantile(self._samples, QUANTILE))
         self._reached = share * seen + (1 - share) * self._believed
 
+    @property
+    def meaningless(self) -> float:
+        """Inliers that say nothing: FACTOR times what half of the random pairs of this stream have;
+        0 before any was seen. Half of those over fields and in corridors have none, half of those
+        of thumbnails five."""
+        return FACTOR * float(np.median(self._samples)) if self._samples else 0.0
+
     def needed(self, min_inliers: int) -> int:
         """Least inliers of a match: what was asked for, and more where chance reaches that."""
         return max(min_inliers, math.ceil(FACTOR * self._reached))

@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 
 from streamvpr.database import PlaceDatabase
-from streamvpr.frames import Described, FeatureKind, Features, Keyframe, Position, Verdict
+from streamvpr.frames import (
+    Described,
+    FeatureKind,
+    Features,
+    Keyframe,
+    Position,
+    Verdict,
+    Verification,
+)
 from streamvpr.geometry import Verifier
+from streamvpr.geometry.chance import ChanceInliers
 from streamvpr.judge import Judge
 from streamvpr.recognition import Recognizer, SearchOptions
 from streamvpr.retrieval.hashbow import HashBowRetriever
@@ -103,3 +112,25 @@ def test_closeness_never_lowers_the_confidence(closeness: float) -> None:
     less = judge.confidence(0.7, None, closeness)
     assert judge.confidence(0.7, None, closeness + 0.05) > less
     assert judge.confidence(0.8, None, closeness) > less
+
+
+@pytest.mark.parametrize(("by_chance", "least"), [(0, 3), (3, 7.5), (5, 10), (8, 10)])
+def test_inliers_tell_only_beyond_what_unrelated_pairs_have(by_chance: int, least: float) -> None:
+    chance = ChanceInliers()
+    for _ in range(9):
+        chance.add(by_chance)
+    judge = Judge(
+        sim_threshold=0,
+        min_inliers=20,
+        verifier=Verifier(),
+        chance=chance,
+        weighs_features=True,
+    )
+
+    def sure(inliers: int) -> float:
+        return judge.confidence(0.5, Verification(30, inliers, needed=20), 0.05)
+
+    found = [sure(inliers) for inliers in range(20)]
+    nothing = sure(0)
+    assert [inliers for inliers in range(20) if found[inliers] == nothing][-1] == int(least)
+    assert found == sorted(found)

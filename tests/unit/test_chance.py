@@ -64,3 +64,9 @@ def test_after_a_while_it_costs_little() -> None:
     assert set(wanted[:FIRST_QUERIES]) == {AT_ONCE}
     assert set(wanted[FIRST_QUERIES:EAGER]) == {1}
     assert sum(wanted[EAGER:]) == pytest.approx((1000 - EAGER) / PAUSE, abs=1)
+
+
+def test_up_to_what_half_of_the_pairs_have_inliers_say_nothing() -> None:
+    assert after([]).meaningless == 0
+    assert after([0, 0, 0, 5, 8]).meaningless == 0
+    assert after([3, 4, 5, 5, 80]).meaningless == FACTOR * 5
