@@ -120,7 +120,7 @@ class Kit:
         if encoder is None or path is None or not encoder.dimension:
             raise ConfigError(
                 f"--map keeps descriptors, and --retriever {options.retriever} has none; take "
-                "global, hybrid, vlad, fisher or bow"
+                "global, hybrid, vlad or fisher"
             )
         return MapModel(encoder.name, file_sha256(path), encoder.dimension, features)
 

@@ -77,7 +77,7 @@ def described_pictures(
     photographs: Path, kinds: set[FeatureKind], seed: int
 ) -> dict[FeatureKind, Pictures]:
     """The descriptors of all pictures, by kind."""
-    extractors = {kind: open_extractor(kind) for kind in kinds}
+    extractors = {kind: open_extractor(kind, closely=True) for kind in kinds}
     found: dict[FeatureKind, Pictures] = {kind: [] for kind in kinds}
     for number, (_, luma) in enumerate(pictures(photographs, seed)):
         tell("pictures", number, 0)

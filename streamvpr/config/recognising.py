@@ -222,7 +222,7 @@ class RecognitionOptions(DescribingOptions):
 
     def looks_closely(self) -> bool:
         """Whether local features are those of larger pictures."""
-        return self.retriever is RetrieverKind.HYBRID
+        return self.retriever is RetrieverKind.HYBRID or self.retriever.is_encoder
 
 
 def require_network(options: RecognitionOptions) -> None:

@@ -23,12 +23,13 @@ def open_extractor(
 ) -> FeatureExtractor:
     """An extractor of local features of that kind.
 
-    `device` and `threads` (0 for all cores) are for kinds that are networks. `closely`: ORB's are
-    those of a larger picture, as where they propose places as well. Raises ModelError where the
-    network does not run there, and ConfigError where ONNX Runtime is not installed.
+    `device` and `threads` (0 for all cores) are for kinds that are networks. `closely`: ORB's
+    and SIFT's are those of a larger picture, as where they propose places as well. Raises
+    ModelError where the network does not run there, and ConfigError where ONNX Runtime is not
+    installed.
     """
     if kind is FeatureKind.XFEAT:
         return XFeatExtractor(open_feature_network(MODEL, device=device, threads=threads))
     if kind is FeatureKind.SIFT:
-        return SiftExtractor()
+        return SiftExtractor(closely=closely)
     return OrbExtractor(closely=closely)

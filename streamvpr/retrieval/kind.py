@@ -28,7 +28,7 @@ class RetrieverKind(StrEnum):
 
     @property
     def is_encoder(self) -> bool:
-        """Whether it makes a descriptor of local features, by what it has learned of others."""
+        """Whether it goes by what was learned of the features of other pictures."""
         return self in (RetrieverKind.VLAD, RetrieverKind.FISHER, RetrieverKind.BOW)
 
     @property

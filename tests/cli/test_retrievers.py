@@ -133,6 +133,13 @@ class TestRefused:
         assert result.code == 2
         assert said in result.error
 
+    def test_maps_of_words(self, cli: Make, flight: Any, tmp_path: Path) -> None:
+        line = ["run", flight.path, "--retriever", "bow", "--map", tmp_path / "places.vpr"]
+        result = cli(*line)
+        assert result.code == 2
+        assert "take global, hybrid, vlad or fisher" in result.error
+        assert not (tmp_path / "places.vpr").exists()
+
     def test_measuring_a_network_that_does_not_run(self, cli: Make) -> None:
         result = cli("bench", "--retriever", "hashbow")
         assert result.code == 2

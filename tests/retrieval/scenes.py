@@ -25,6 +25,8 @@ SIZES = {
 }
 LEARNERS = {learner.name: learner for learner in (Vlad, Fisher, BagOfWords)}
 NAMES = sorted(LEARNERS)
+# Those that make a descriptor: bow gives words.
+DESCRIBING = ["fisher", "vlad"]
 SEEN = range(12)
 UNSEEN = range(100, 110)
 

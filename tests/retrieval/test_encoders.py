@@ -12,6 +12,7 @@ from streamvpr.frames import FeatureKind
 from streamvpr.retrieval.sampling import sampled
 
 from .scenes import (
+    DESCRIBING,
     LEARNERS,
     NAMES,
     SEEN,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from streamvpr.retrieval.encoders import Encoder
 
 every = pytest.mark.parametrize("name", NAMES)
+describing = pytest.mark.parametrize("name", DESCRIBING)
 
 
 def ring_of(encoder: Encoder, scenes: range, view: int = 0):
@@ -39,7 +41,7 @@ def ring_of(encoder: Encoder, scenes: range, view: int = 0):
     return ring
 
 
-@every
+@describing
 @pytest.mark.parametrize("count", [1, 2, 300])
 def test_descriptors_have_length_1(name: str, count: int) -> None:
     for encoder in (learned(name), bundled(name)):
@@ -49,7 +51,7 @@ def test_descriptors_have_length_1(name: str, count: int) -> None:
         assert abs(float(np.linalg.norm(found)) - 1) < 1e-5
 
 
-@every
+@describing
 def test_the_order_of_features_does_not_matter(name: str) -> None:
     descriptors = features(102).descriptors
     shuffled = np.random.default_rng(0).permutation(descriptors)
@@ -68,7 +70,7 @@ def test_the_same_place_is_nearer_than_all_others(name: str, shipped: bool) -> N
     assert right >= (len(UNSEEN) if shipped else 8)
 
 
-@every
+@describing
 def test_a_picture_without_features_is_similar_to_none(name: str) -> None:
     encoder = bundled(name)
     blank = encoder.describe(featureless())
@@ -81,7 +83,7 @@ def test_a_picture_without_features_is_similar_to_none(name: str) -> None:
     assert ring.scores(encoder.describe(features(UNSEEN[0])))[-1] == 0
 
 
-@every
+@describing
 @pytest.mark.parametrize("shade", [0, 255])
 def test_odd_descriptors_are_no_trouble(name: str, shade: int) -> None:
     found = bundled(name).describe(with_descriptors(np.full((3, 128), shade, np.uint8)))
@@ -94,7 +96,7 @@ def test_features_of_another_kind_are_refused(name: str) -> None:
         bundled(name).describe(features(0, 0, FeatureKind.ORB))
 
 
-@every
+@describing
 def test_rings_keep_to_their_size(name: str) -> None:
     encoder = learned(name)
     ring = ring_of(encoder, UNSEEN)
@@ -142,7 +144,7 @@ def test_samples_are_of_all_pictures_and_no_more_than_asked_for() -> None:
     np.testing.assert_array_equal(found, sampled(pictures, FeatureKind.ORB, seed=0, most=30))
 
 
-@every
+@describing
 def test_the_ring_of_networks_takes_them_with_centring(name: str) -> None:
     encoder, centring = bundled(name), Centring()
     ring = ring_of(encoder, SEEN)

@@ -114,5 +114,7 @@ def test_pictures_are_looked_at_more_closely_where_features_propose_places() -> 
     assert coarsest is not None
     # One level more: what is large in the picture is still found.
     assert found.poses[:, 1].max() > coarsest[:, 1].max()
+    assert SiftExtractor(closely=True).largest_side > SiftExtractor().largest_side
     options = [RecognitionOptions(retriever=kind) for kind in RetrieverKind]
-    assert [o.retriever for o in options if o.looks_closely()] == [RetrieverKind.HYBRID]
+    closely = {o.retriever.value for o in options if o.looks_closely()}
+    assert closely == {"hybrid", "vlad", "fisher", "bow"}
