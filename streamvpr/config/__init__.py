@@ -11,6 +11,7 @@ from streamvpr.config.benching import BenchOptions
 from streamvpr.config.calibrating import CalibrateOptions
 from streamvpr.config.describing import DescribingOptions, Device, ModelOptions
 from streamvpr.config.destinations import DestinationOptions
+from streamvpr.config.reading import ReadingOptions
 from streamvpr.config.rebuilding import RebuildOptions
 from streamvpr.config.recognising import (
     Emit,
@@ -39,6 +40,7 @@ __all__ = [
     "Emit",
     "MatchOptions",
     "ModelOptions",
+    "ReadingOptions",
     "RebuildOptions",
     "RecognitionOptions",
     "Records",

@@ -6,13 +6,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from streamvpr.config.describing import DescribingOptions
+from streamvpr.config.reading import ReadingOptions
 from streamvpr.parsing import within
 from streamvpr.retrieval.vocabulary_tree import MOST_BRANCHES, MOST_LEVELS
 
 
 @dataclass(frozen=True, kw_only=True)
-class VocabularyOptions(DescribingOptions):
+class VocabularyOptions(ReadingOptions):
     """A vocabulary of the user's own pictures."""
 
     output: Annotated[
