@@ -23,27 +23,23 @@ class PictureSample:
         """How many they had."""
         self._most = most
         self._chance = np.random.default_rng(seed)
-        self._kept: list[NDArray[np.uint8]] = []
+        self.kept: list[NDArray[np.uint8]] = []
+        """The descriptors (N, ...) of the pictures that it holds."""
 
     def add(self, descriptors: NDArray[np.uint8]) -> None:
-        """Take a picture's (N, 32), or let it go."""
+        """Take a picture's (N, ...), or let it go."""
         self.pictures += 1
         self.descriptors += len(descriptors)
-        if len(self._kept) < self._most:
-            self._kept.append(descriptors)
+        if len(self.kept) < self._most:
+            self.kept.append(descriptors)
             return
         place = int(self._chance.integers(self.pictures))
         if place < self._most:
-            self._kept[place] = descriptors
-
-    @property
-    def kept(self) -> int:
-        """How many pictures it holds."""
-        return len(self._kept)
+            self.kept[place] = descriptors
 
     def table(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """(M, 32) descriptors of those that are kept, and (M,) the picture of each."""
-        if not self._kept:
+        """(M, 32) ORB descriptors of those that are kept, and (M,) the picture of each."""
+        if not self.kept:
             return np.empty((0, 32), np.uint8), np.empty(0, np.int64)
-        numbers = np.repeat(np.arange(len(self._kept)), [len(part) for part in self._kept])
-        return np.concatenate(self._kept), numbers
+        numbers = np.repeat(np.arange(len(self.kept)), [len(part) for part in self.kept])
+        return np.concatenate(self.kept), numbers

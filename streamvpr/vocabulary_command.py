@@ -1,11 +1,11 @@
-"""`streamvpr vocabulary`: words of binary features, of one's own pictures or of others."""
+"""`streamvpr vocabulary`: what retrievers have learned, of one's own pictures or of others."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 from pathlib import Path  # noqa: TC003 - read by cyclopts at run time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -17,7 +17,7 @@ from streamvpr.execution import open_stoppably, print_text, stopped_by_signals
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-vocabularies = App(name="vocabulary", help="Words of ORB features: train them, look at them.")
+vocabularies = App(name="vocabulary", help="Words of local features: train them, look at them.")
 
 
 @vocabularies.command
@@ -27,16 +27,10 @@ def train(
     ],
     options: Annotated[VocabularyOptions | None, Parameter(name="*")] = None,
 ) -> int:
-    """A vocabulary of your own recordings, for the retriever dbow; what it is from, as JSON."""
-    from streamvpr.retrieval.vocabulary_file import (
-        describe_vocabulary,
-        require_ending,
-        write_vocabulary,
-    )
+    """A vocabulary of your own recordings, for whatever learns; what it is from, as JSON."""
     from streamvpr.vocabulary_training import open_trainer
 
     chosen = options or VocabularyOptions()
-    require_ending(chosen.output)
     with _shown() as progress:
         trainer = open_stoppably(lambda: open_trainer(list(sources), chosen, progress))
         if trainer is None:
@@ -44,9 +38,8 @@ def train(
         with stopped_by_signals(trainer.stop):
             sample = trainer.read()
         trained = trainer.train(sample)
-    write_vocabulary(trained.tree, chosen.output)
-    written = describe_vocabulary(chosen.output)
-    print_text(json.dumps(trained.as_json() | written.as_json()))
+    trained.write(chosen.output)
+    print_text(json.dumps(trained.as_json() | _described(chosen.output)))
     return 0
 
 
@@ -57,11 +50,17 @@ def info(
     ],
     /,
 ) -> int:
-    """Branches, levels, words, weighting, bytes and checksum of a vocabulary, as JSON."""
+    """Whose it is, how many words it has, bytes and checksum of a vocabulary, as JSON."""
+    print_text(json.dumps(_described(file)))
+    return 0
+
+
+def _described(file: Path) -> dict[str, Any]:
+    from streamvpr.retrieval.encoders import describe_encoder, is_encoder_file
     from streamvpr.retrieval.vocabulary_file import describe_vocabulary
 
-    print_text(json.dumps(describe_vocabulary(file).as_json()))
-    return 0
+    described = describe_encoder(file) if is_encoder_file(file) else describe_vocabulary(file)
+    return described.as_json()
 
 
 @contextlib.contextmanager

@@ -11,22 +11,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamvpr.errors import ConfigError
-from streamvpr.features import OrbExtractor, analysis_size
+from streamvpr.features import analysis_size, open_extractor
 from streamvpr.keyframes import FrameReader
 from streamvpr.picture_sample import PictureSample
+from streamvpr.retrieval.bow import BagOfWords
+from streamvpr.retrieval.encoders import ENCODERS
+from streamvpr.retrieval.kind import RetrieverKind
+from streamvpr.retrieval.parameters import write_parameters
 from streamvpr.retrieval.tree_training import train_tree
+from streamvpr.retrieval.unit_vectors import clear_descriptors
+from streamvpr.retrieval.vocabulary_file import WRITERS, require_ending, write_vocabulary
+from streamvpr.retrieval.vocabulary_tree import VocabularyTree
 from streamvpr.sources import name_sources, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from streamvpr.config import VocabularyOptions
-    from streamvpr.retrieval.vocabulary_tree import VocabularyTree
+    from streamvpr.retrieval.encoders import Encoder
     from streamvpr.sources import Source
 
 logger = logging.getLogger(__name__)
 
-# A million descriptors, 32 MB; grouping them takes a minute or two.
+# A million descriptors, 32 MB of ORB's and 128 of SIFT's; grouping them takes a minute or two.
 MOST_PICTURES = 1000
 REPORT_SECONDS = 10.0
 
@@ -35,7 +43,7 @@ REPORT_SECONDS = 10.0
 class TrainedVocabulary:
     """A vocabulary, and what it is from."""
 
-    tree: VocabularyTree
+    learned: VocabularyTree | Encoder
     sources: list[str]
     """What was read, safe to print."""
     frames: int
@@ -44,8 +52,15 @@ class TrainedVocabulary:
     descriptors: int
     """Of those pictures."""
 
+    def write(self, path: Path) -> None:
+        """Write what was learned. Raises StoreError."""
+        if isinstance(self.learned, VocabularyTree):
+            write_vocabulary(self.learned, path)
+        else:
+            write_parameters(path, self.learned.parameters())
+
     def as_json(self) -> dict[str, Any]:
-        """All but the tree itself."""
+        """All but what was learned."""
         return {
             "sources": self.sources,
             "frames": self.frames,
@@ -67,7 +82,9 @@ class VocabularyTrainer:
         self._sources = sources
         self._options = options
         self._progress = progress
-        self._extractor = OrbExtractor()
+        self._closely = options.retriever.is_encoder
+        self._kind = options.feature_kind()
+        self._extractor = open_extractor(self._kind, closely=self._closely)
         self._stopping = False
         self._reported = time.monotonic()
 
@@ -91,30 +108,39 @@ class VocabularyTrainer:
 
     def train(self, sample: PictureSample) -> TrainedVocabulary:
         """The vocabulary of what was read. Raises ConfigError where that is too little."""
-        descriptors, pictures = sample.table()
-        options = self._options
-        logger.info("training on %d descriptors of %d pictures", len(pictures), sample.kept)
+        count = sum(len(picture) for picture in sample.kept)
+        logger.info("training on %d descriptors of %d pictures", count, len(sample.kept))
         try:
-            tree = train_tree(
-                descriptors,
-                pictures,
-                branching=options.branching,
-                levels=options.levels,
-                seed=options.seed,
-                progress=self._progress,
-            )
+            learned = self._encoder(sample) if self._closely else self._tree(sample)
         except ValueError as error:
             raise ConfigError(
                 f"{error}, of {sample.pictures} frames; give a longer recording, or more of it: "
                 "--fps 0"
             ) from error
-        if not tree.weights.any():
+        if not _tells(learned):
             raise ConfigError(
-                f"every word is in each of the {sample.kept} pictures, and tells none of them "
+                f"every word is in each of the {len(sample.kept)} pictures, and tells none of them "
                 "apart; give a longer recording of more than one place, or more --levels"
             )
         names = [source.path for source in self._sources]
-        return TrainedVocabulary(tree, names, sample.pictures, sample.kept, len(descriptors))
+        return TrainedVocabulary(learned, names, sample.pictures, len(sample.kept), count)
+
+    def _tree(self, sample: PictureSample) -> VocabularyTree:
+        return train_tree(
+            *sample.table(),
+            branching=self._options.branching,
+            levels=self._options.levels,
+            seed=self._options.seed,
+            progress=self._progress,
+        )
+
+    def _encoder(self, sample: PictureSample) -> Encoder:
+        def tell(_: str, done: int, total: int) -> None:
+            if self._progress is not None:
+                self._progress(done / total)
+
+        learner = ENCODERS[self._options.retriever.value]
+        return learner.learn(sample.kept, self._kind, self._options.seed, tell)
 
     def _read(self, source: Source, sample: PictureSample) -> None:
         reader = FrameReader(source, fps=self._options.fps)
@@ -122,7 +148,7 @@ class VocabularyTrainer:
             picture = frame.picture
             size = analysis_size(picture.width, picture.height, self._extractor.largest_side)
             found = self._extractor.extract(picture.gray(*size), picture.width)
-            sample.add(np.asarray(found.descriptors, np.uint8))
+            sample.add(np.asarray(clear_descriptors(found), np.uint8))
             self._report(sample, source)
 
     def _report(self, sample: PictureSample, source: Source) -> None:
@@ -139,8 +165,11 @@ def open_trainer(
 ) -> VocabularyTrainer:
     """Open the recordings.
 
-    Raises ConfigError where there is none or one is live, SourceOpenError.
+    Raises ConfigError where there is none or one is live, and for what cannot be learned or written
+    so; SourceOpenError.
     """
+    options.feature_kind()
+    require_ending(options.output, WRITERS if options.retriever is RetrieverKind.DBOW else [".npz"])
     if not sources:
         raise ConfigError("no source given; name a video file or a folder of images")
     with ExitStack() as closing:
@@ -161,3 +190,10 @@ def _refuse_live(source: Source) -> None:
             f"a vocabulary needs recordings with an end, and {source.path} is live; record some "
             f"minutes first: ffmpeg -i {source.path} -t 600 -c copy recording.mkv"
         )
+
+
+def _tells(learned: VocabularyTree | Encoder) -> bool:
+    """Whether any of its words tells pictures apart."""
+    if isinstance(learned, VocabularyTree):
+        return bool(learned.weights.any())
+    return not isinstance(learned, BagOfWords) or bool(learned.rarities.any())

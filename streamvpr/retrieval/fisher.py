@@ -50,6 +50,11 @@ class Fisher:
         """Numbers of a descriptor."""
         return self.projection.dimension
 
+    @property
+    def words(self) -> int:
+        """How many normal distributions there are."""
+        return len(self.mixture.weights)
+
     def describe(self, features: Features) -> Descriptor:
         """(D,) float32 of length 1; of none `featureless`. Raises ValueError for another kind."""
         vectors = vectors_of(features, self.kind)

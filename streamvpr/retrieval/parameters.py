@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from streamvpr.draft import draft_of
 from streamvpr.errors import ModelError, StoreError
 from streamvpr.frames import FeatureKind
 
@@ -73,7 +74,8 @@ class Parameters:
 
 
 def write_parameters(path: Path, parameters: Parameters) -> None:
-    """Write them, fractions as float16; the same bytes for the same numbers. Raises StoreError."""
+    """Write them, fractions as float16; the same bytes for the same numbers. What was there before
+    stays until all is written. Raises StoreError."""
     arrays = {
         name: array.astype(STORED) if array.dtype.kind == "f" else array
         for name, array in parameters.arrays.items()
@@ -84,10 +86,10 @@ def write_parameters(path: Path, parameters: Parameters) -> None:
         "version": np.array(VERSION, np.int32),
     }
     try:
-        with path.open("wb") as file:
+        with draft_of(path) as file:
             np.savez_compressed(file, allow_pickle=False, **about, **arrays)
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+        raise StoreError(f"cannot write {path}: {error.strerror}; check the folder") from error
 
 
 def read_parameters(path: Path) -> Parameters:

@@ -53,6 +53,11 @@ class Vlad:
         """Numbers of a descriptor: K times d', and one for pictures without features."""
         return self.centres.size + 1
 
+    @property
+    def words(self) -> int:
+        """How many centres there are."""
+        return len(self.centres)
+
     def describe(self, features: Features) -> Descriptor:
         """(D,) float32 of length 1; of none `featureless`. Raises ValueError for another kind."""
         vectors = vectors_of(features, self.kind)

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from streamvpr.draft import draft_of
 from streamvpr.embedding.catalog import bundled_folder
 from streamvpr.errors import ConfigError, ModelError, StoreError
 from streamvpr.retrieval.dbow2_text import looks_like_text, read_text, write_text
@@ -14,7 +15,7 @@ from streamvpr.retrieval.dbow_storage import HEAD, looks_like_storage, read_stor
 from streamvpr.retrieval.vocabulary_npz import ZIP, read_npz, write_npz
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
     from typing import BinaryIO
 
@@ -80,25 +81,21 @@ def write_vocabulary(tree: VocabularyTree, path: Path) -> None:
     Raises ConfigError for another ending, StoreError.
     """
     write = WRITERS[require_ending(path)]
-    draft = path.with_name(f".{path.name}.part")
     try:
-        try:
-            with draft.open("wb") as file:
-                write(tree, file)
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with draft_of(path) as file:
+            write(tree, file)
     except OSError as error:
         raise StoreError(
             f"cannot write the vocabulary {path}: {error.strerror}; check the folder"
         ) from error
 
 
-def require_ending(path: Path) -> str:
+def require_ending(path: Path, endings: Collection[str] = WRITERS) -> str:
     """Its ending, one that can be written. Raises ConfigError."""
-    if path.suffix not in WRITERS:
+    if path.suffix not in endings:
         raise ConfigError(
-            f"a vocabulary is written as .npz or .txt, and not as {path.name!r}; give such a name"
+            f"a vocabulary is written as {' or '.join(endings)}, and not as {path.name!r}; give "
+            "such a name"
         )
     return path.suffix
 

@@ -74,9 +74,54 @@ def test_dbow2s_text_is_written_and_described(cli: Cli, tour: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
+    ("retriever", "more", "words"), [("vlad", (), 256), ("vlad", ("orb",), 256), ("fisher", (), 64)]
+)
+def test_what_sums_features_up_learns_of_recordings_too(
+    retriever: str, more: tuple[str, ...], words: int, cli: Cli, tour: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.npz"
+    chosen = ["--retriever", retriever, *(["--local-features", *more] if more else [])]
+    made = cli("vocabulary", "train", tour, "--fps", 0, "--output", path, *chosen)
+    assert made.code == 0, made.err
+    (said,) = made.lines
+    assert (said["retriever"], said["features"]) == (retriever, *(more or ("sift",)))
+    assert (said["frames"], said["words"]) == (30, words)
+    assert said["dimension"] > 1000
+    about = cli("vocabulary", "info", path).lines[0]
+    assert about.items() <= said.items()
+    assert about["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mine.npz"]
+    known = ["--vocabulary", path, "--fps", 0, "--exclude-recent", 15]
+    found = cli("run", tour, tour, "--concat", *known, *chosen)
+    assert found.code == 0, found.err
+    assert found.lines
+
+
+def test_words_of_sift_are_learned_and_counted(
+    cli: Cli, make_flight: Callable[..., Any], tmp_path: Path
+) -> None:
+    flight = make_flight(7, frames=150, lap=150).path
+    path = tmp_path / "words.npz"
+    made = cli("vocabulary", "train", flight, "--fps", 0, "--output", path, "--retriever", "bow")
+    assert made.code == 0, made.err
+    assert made.lines[0]["words"] == 8000
+    assert cli("vocabulary", "info", path).lines[0]["dimension"] == 0
+    found = cli(
+        "run", flight, flight, "--concat", "--retriever", "bow", "--vocabulary", path, "--fps", 0
+    )
+    assert found.code == 0, found.err
+    assert found.lines
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         (("train",), 2, "no source given"),
+        (("train", "TOUR", "--retriever", "hbst"), 2, "--retriever hbst learns nothing"),
+        (("train", "TOUR", "--local-features", "sift"), 2, "learned of orb features, not of sift"),
+        (("train", "TOUR", "--retriever", "vlad", "--output", "v.txt"), 2, "written as .npz"),
+        (("train", "TOUR", "--retriever", "bow"), 2, "too few for 8000 centres"),
+        (("train", "TOUR", "--retriever", "vlad", "--output", "no/v.npz"), 5, "cannot write"),
         (("train", "TOUR", "--output", "voc.yml"), 2, ".npz or .txt"),
         (("train", "TOUR", "--branching", "1"), 2, "branching"),
         (("train", "TOUR", "--levels", "11"), 2, "levels"),

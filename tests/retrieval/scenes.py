@@ -21,7 +21,7 @@ MOST = 200
 SIZES = {
     "vlad": {"centres": 16, "local_axes": 16},
     "fisher": {"components": 8, "local_axes": 16, "axes": 63},
-    "bow": {"words": 100},
+    "bow": {"words": 100, "local_axes": 16},
 }
 LEARNERS = {learner.name: learner for learner in (Vlad, Fisher, BagOfWords)}
 NAMES = sorted(LEARNERS)

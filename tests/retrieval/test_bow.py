@@ -17,14 +17,19 @@ WORDS[[0, 1, 2], [5, 50, 100]] = 200
 
 
 def bag_of(pictures: list[list[int]]) -> BagOfWords:
-    return BagOfWords.learn([WORDS[words] for words in pictures], FeatureKind.SIFT, 0, words=3)
+    seen = [WORDS[words] for words in pictures]
+    return BagOfWords.learn(seen, FeatureKind.SIFT, 0, words=3, local_axes=3)
+
+
+def axes_of(encoder: BagOfWords) -> list[int]:
+    """By the number of the word, which number of a descriptor it is of."""
+    return (encoder.centres @ encoder.local.axes + encoder.local.mean).argmax(axis=1).tolist()
 
 
 def of(encoder: BagOfWords, words: list[int]) -> dict[int, int]:
     """How often a picture of such features holds which of WORDS that tell something."""
     found = encoder.describe(with_descriptors(WORDS[words]))
-    named = encoder.centres[found.words].argmax(axis=1)
-    numbers = [[5, 50, 100].index(axis) for axis in named.tolist()]
+    numbers = [[5, 50, 100].index(axes_of(encoder)[word]) for word in found.words.tolist()]
     return dict(zip(numbers, found.counts.tolist(), strict=True))
 
 
@@ -41,7 +46,7 @@ def test_words_of_every_picture_tell_nothing() -> None:
 
 def test_a_rare_word_tells_more() -> None:
     encoder = bag_of([[0, 1, 1], [0], [0, 2], [1]])
-    weights = dict(zip(encoder.centres.argmax(axis=1).tolist(), encoder.rarities, strict=True))
+    weights = dict(zip(axes_of(encoder), encoder.rarities, strict=True))
     wanted = {5: np.log(4 / 3), 50: np.log(4 / 2), 100: np.log(4 / 1)}
     assert {axis: round(float(w), 5) for axis, w in weights.items()} == {
         axis: round(float(w), 5) for axis, w in wanted.items()

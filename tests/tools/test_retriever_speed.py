@@ -7,10 +7,10 @@ import retriever_speed
 
 
 def test_each_retriever_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert retriever_speed.main(["--places", "30", "hashbow", "hbst", "dbow"]) == 0
+    assert retriever_speed.main(["--places", "30", "hashbow", "hbst", "dbow", "bow"]) == 0
     said = capsys.readouterr().out
     rows = [line.split("|")[1:-1] for line in said.splitlines() if line.startswith("|")][2:]
-    assert [row[0].strip() for row in rows] == ["hashbow", "hbst", "dbow"]
+    assert [row[0].strip() for row in rows] == ["hashbow", "hbst", "dbow", "bow"]
     for row in rows:
         figures = [float(cell.replace(",", "")) for cell in row[1:]]
         assert 0 <= figures[0] <= figures[1]
