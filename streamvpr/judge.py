@@ -119,7 +119,12 @@ class Judge:
             verification = Verification(seen.matches, seen.agreeing, needed=self.needed)
             few = self._has_few_matches(verification)
             verdict = Verdict.TOO_FEW_MATCHES if few else Verdict.TOO_FEW_INLIERS
-        confidence = self.confidence(look.candidate.prominence, verification, self._closeness(look))
+        prominence = look.candidate.prominence
+        if verdict is Verdict.ACCEPTED and verification is not None:
+            # Less alike than unrelated places are is seen from elsewhere, or in another light: no
+            # more against what geometry has accepted than to be as alike as they are.
+            prominence = max(prominence, 0.0)
+        confidence = self.confidence(prominence, verification, self._closeness(look))
         return Decision(query.keyframe, verdict, look.candidate, verification, confidence)
 
     def look_again(self, query: Described, look: Look, decision: Decision) -> Decision:

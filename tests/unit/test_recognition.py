@@ -291,6 +291,20 @@ class TestWhatGeometryNeeds:
         assert assess(judge_with(corner, min_overlap=0), query, make_candidate()).accepted
         assert not assess(judge_with(corner, min_overlap=0.02), query, make_candidate()).accepted
 
+    def test_similarity_does_not_contradict_what_geometry_accepted(
+        self, query: Described, make_candidate: MakeCandidate
+    ) -> None:
+        for inliers, equal in ((60, True), (8, False)):
+            judge = judge_with({0: Verification(90, inliers)})
+            sure = [
+                assess(judge, query, replace(make_candidate(), prominence=prominence)).confidence
+                for prominence in (-2.0, -0.3, 0.0, 0.1)
+            ]
+            assert None not in sure
+            assert sure == sorted(sure, key=lambda one: one or 0.0)
+            assert (sure[0] == sure[1] == sure[2]) is equal
+            assert (sure[2] or 0.0) < (sure[3] or 0.0)
+
     def test_what_was_only_seen_at_first_sight_is_no_match(
         self, query: Described, make_candidate: MakeCandidate
     ) -> None:
