@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # Of an eighth of them, dim corridors are found a tenth less well: too few tell their doors apart.
 WORDS = 8000
 LOCAL_AXES = 64
+# k-means wants some dozens for each centre.
+FEATURES_A_WORD = 50
 # A picture holds one word in twelve: all are read among the first 16,000 places or so, in less time
 # than SIFT takes.
 MOST_POSTINGS = 1_000_000
@@ -80,7 +82,7 @@ class BagOfWords:
 
         Raises ValueError for too few of them.
         """
-        vectors = sampled(pictures, kind, seed)
+        vectors = sampled(pictures, kind, seed, FEATURES_A_WORD * words)
         local = LocalAxes.learn(vectors, local_axes)
         centres = learn_centres(local.along(vectors), words, seed, progress)
         seen = np.zeros(words, np.int64)

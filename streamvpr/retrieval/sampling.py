@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from streamvpr.frames import FeatureKind
 
-# 128 numbers of 4 bytes each: 100 MB, and 25 for each of 8,000 centres.
+# 128 numbers of 4 bytes each: 100 MB.
 MOST_SAMPLED = 200_000
 
 Progress = Callable[[str, int, int], None]
