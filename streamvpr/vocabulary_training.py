@@ -82,9 +82,9 @@ class VocabularyTrainer:
         self._sources = sources
         self._options = options
         self._progress = progress
-        self._closely = options.retriever.is_encoder
         self._kind = options.feature_kind()
-        self._extractor = open_extractor(self._kind, closely=self._closely)
+        # In the size in which `run` looks at them.
+        self._extractor = open_extractor(self._kind, closely=options.retriever.is_encoder)
         self._stopping = False
         self._reported = time.monotonic()
 
@@ -110,8 +110,9 @@ class VocabularyTrainer:
         """The vocabulary of what was read. Raises ConfigError where that is too little."""
         count = sum(len(picture) for picture in sample.kept)
         logger.info("training on %d descriptors of %d pictures", count, len(sample.kept))
+        learn = self._encoder if self._options.retriever.is_encoder else self._tree
         try:
-            learned = self._encoder(sample) if self._closely else self._tree(sample)
+            learned: VocabularyTree | Encoder = learn(sample)
         except ValueError as error:
             raise ConfigError(
                 f"{error}, of {sample.pictures} frames; give a longer recording, or more of it: "

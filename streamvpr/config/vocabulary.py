@@ -31,7 +31,6 @@ class VocabularyOptions(ReadingOptions):
             help="Of vlad, fisher and bow, instead of sift: orb. `run` wants the same option then."
         ),
     ] = None
-
     output: Annotated[
         Path, Parameter(help="A name that ends in .npz, or for dbow in .txt: DBoW2's own format.")
     ] = Path("vocabulary.npz")
