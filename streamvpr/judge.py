@@ -63,11 +63,14 @@ class Judge:
         min_overlap: float = LEAST_OVERLAP,
         chance: ChanceInliers | None = None,
         weighs_features: bool = False,
+        trusts_similarity: bool = True,
     ) -> None:
         """`verifier` is None where geometry is off: similarity decides alone. `chance` is None
         where `min_inliers` is asked of every stream. `weighs_features`: whether it is evidence how
         near the features of two pictures are, wherever they lie, and how many are found once it is
-        known where to look."""
+        known where to look. `trusts_similarity`: whether similarity ranks better than as many
+        inliers as unrelated pairs have; a network's does, that of words does not."""
+        self._trusts_similarity = trusts_similarity
         self._weighs_features = weighs_features
         self.sim_threshold = sim_threshold
         self.min_inliers = min_inliers
@@ -157,8 +160,8 @@ class Judge:
         logarithm of their number over the least that is accepted. 0.5 is a candidate that stands
         out as revisits usually do, with the least inliers where geometry is on. Up to half of
         those, inliers count alike: wrong pairs have as many by chance, and similarity ranks better
-        then. Where features are evidence, guided matches tell those apart, down to as many as
-        unrelated pairs of this stream have.
+        then. Where features are evidence, guided matches tell those apart: down to as many as
+        unrelated pairs of this stream have, or to three where similarity is that of words.
         """
         evidence = PROMINENCE_WEIGHT * (prominence - USUAL_PROMINENCE)
         if self._verifier is not None:
@@ -177,8 +180,9 @@ class Judge:
 
     def _meaningless(self, needed: int) -> float:
         """Inliers up to which all count alike."""
-        by_chance = 0.0 if self._chance is None else self._chance.meaningless
-        return max(LEAST_AGREEING, min(by_chance, needed / 2))
+        if self._chance is None or not self._trusts_similarity:
+            return LEAST_AGREEING
+        return max(LEAST_AGREEING, min(self._chance.meaningless, needed / 2))
 
     def _closeness(self, look: Look) -> float | None:
         """None where it is no evidence."""

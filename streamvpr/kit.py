@@ -154,6 +154,7 @@ class Kit:
             min_overlap=options.min_overlap,
             chance=ChanceInliers(options.feature_kind()) if options.chance else None,
             weighs_features=options.retriever is not RetrieverKind.GLOBAL,
+            trusts_similarity=options.retriever.has_network,
         )
         return Recognizer(
             database or self._database_with_room(),

@@ -114,8 +114,13 @@ def test_closeness_never_lowers_the_confidence(closeness: float) -> None:
     assert judge.confidence(0.8, None, closeness) > less
 
 
-@pytest.mark.parametrize(("by_chance", "least"), [(0, 3), (3, 7.5), (5, 10), (8, 10)])
-def test_inliers_tell_only_beyond_what_unrelated_pairs_have(by_chance: int, least: float) -> None:
+@pytest.mark.parametrize(
+    ("by_chance", "trusts", "least"),
+    [(0, True, 3), (3, True, 7.5), (5, True, 10), (8, True, 10), (8, False, 3)],
+)
+def test_inliers_tell_only_beyond_what_unrelated_pairs_have(
+    by_chance: int, *, trusts: bool, least: float
+) -> None:
     chance = ChanceInliers()
     for _ in range(9):
         chance.add(by_chance)
@@ -125,6 +130,7 @@ def test_inliers_tell_only_beyond_what_unrelated_pairs_have(by_chance: int, leas
         verifier=Verifier(),
         chance=chance,
         weighs_features=True,
+        trusts_similarity=trusts,
     )
 
     def sure(inliers: int) -> float:
