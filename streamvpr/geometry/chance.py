@@ -33,6 +33,7 @@ class ChanceInliers:
         self._samples: deque[int] = deque(maxlen=MOST_SAMPLES)
         self._asked = 0
         self._believed = self._reached = float(LOOK_ALIKES[kind])
+        self._usual = 0.0
 
     def wanted(self) -> int:
         """With how many random places the next query is to be compared."""
@@ -47,13 +48,14 @@ class ChanceInliers:
         share = len(self._samples) / (len(self._samples) + BELIEVED)
         seen = float(np.quantile(self._samples, QUANTILE))
         self._reached = share * seen + (1 - share) * self._believed
+        self._usual = float(np.median(self._samples))
 
     @property
     def meaningless(self) -> float:
         """Inliers that say nothing: FACTOR times what half of the random pairs of this stream have;
         0 before any was seen. Half of those over fields and in corridors have none, half of those
         of thumbnails five."""
-        return FACTOR * float(np.median(self._samples)) if self._samples else 0.0
+        return FACTOR * self._usual
 
     def needed(self, min_inliers: int) -> int:
         """Least inliers of a match: what was asked for, and more where chance reaches that."""
