@@ -124,8 +124,8 @@ class Judge:
             verdict = Verdict.TOO_FEW_MATCHES if few else Verdict.TOO_FEW_INLIERS
         prominence = look.candidate.prominence
         if verdict is Verdict.ACCEPTED and verification is not None:
-            # Less alike than unrelated places are is seen from elsewhere, or in another light: no
-            # more against what geometry has accepted than to be as alike as they are.
+            # Seen from elsewhere or in other light, a place may be less alike than unrelated ones
+            # are. Of what geometry has accepted that says no more than to be as alike as they are.
             prominence = max(prominence, 0.0)
         confidence = self.confidence(prominence, verification, self._closeness(look))
         return Decision(query.keyframe, verdict, look.candidate, verification, confidence)
