@@ -119,9 +119,10 @@ class VocabularyTrainer:
                 "--fps 0"
             ) from error
         if not _tells(learned):
+            deeper = ", or more --levels" if isinstance(learned, VocabularyTree) else ""
             raise ConfigError(
                 f"every word is in each of the {len(sample.kept)} pictures, and tells none of them "
-                "apart; give a longer recording of more than one place, or more --levels"
+                f"apart; give a longer recording of more than one place{deeper}"
             )
         names = [source.path for source in self._sources]
         return TrainedVocabulary(learned, names, sample.pictures, len(sample.kept), count)

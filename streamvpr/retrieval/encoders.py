@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from streamvpr.embedding.card import file_sha256
 from streamvpr.retrieval.bow import BagOfWords
 from streamvpr.retrieval.fisher import Fisher
 from streamvpr.retrieval.parameters import read_parameters
@@ -54,6 +54,7 @@ def is_encoder_file(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return "name.npy" in archive.namelist()
+    # NotImplementedError: of an archive that asks for a later version of the format.
     except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
         return False
 
@@ -61,8 +62,6 @@ def is_encoder_file(path: Path) -> bool:
 def describe_encoder(path: Path) -> EncoderInfo:
     """What a file holds. Raises ModelError."""
     encoder = read_encoder(path)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return EncoderInfo(
         file=str(path),
         retriever=encoder.name,
@@ -70,5 +69,5 @@ def describe_encoder(path: Path) -> EncoderInfo:
         words=encoder.words,
         dimension=encoder.dimension,
         bytes=path.stat().st_size,
-        sha256=digest,
+        sha256=file_sha256(path),
     )

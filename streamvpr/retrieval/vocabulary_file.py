@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from streamvpr.draft import draft_of
+from streamvpr.embedding.card import file_sha256
 from streamvpr.embedding.catalog import bundled_folder
 from streamvpr.errors import ConfigError, ModelError, StoreError
 from streamvpr.retrieval.dbow2_text import looks_like_text, read_text, write_text
@@ -103,8 +103,6 @@ def require_ending(path: Path, endings: Collection[str] = WRITERS) -> str:
 def describe_vocabulary(path: Path) -> VocabularyInfo:
     """What a file holds. Raises ModelError."""
     tree = read_vocabulary(path)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return VocabularyInfo(
         file=str(path),
         k=tree.branching,
@@ -114,7 +112,7 @@ def describe_vocabulary(path: Path) -> VocabularyInfo:
         stopped=int((tree.weights == 0).sum()),
         weighting=tree.weighting.name.lower().replace("_", "-"),
         bytes=path.stat().st_size,
-        sha256=digest,
+        sha256=file_sha256(path),
     )
 
 
